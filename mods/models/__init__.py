@@ -1,0 +1,1 @@
+"""Stage 3: networks, training, forecasts, judging, and the seam to DEEPaaS."""

@@ -1,0 +1,1 @@
+"""The tests: what a user does, end to end, and the laws behind it."""

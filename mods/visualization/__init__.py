@@ -1,0 +1,1 @@
+"""Pictures of forecasts and of what was made on the way."""
