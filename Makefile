@@ -1,0 +1,132 @@
+# `make help` explains itself; `make demo` and `make test` are all that a newcomer needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ADDRESS ?= 127.0.0.1
+PORT ?= 5000
+
+DEMO := data/demo
+LOGS := $(DEMO)/raw
+POOL := $(DEMO)/features/datapools
+DEMO_DAYS ?= 21
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ To begin
+
+.PHONY: help
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables: PYTHON (now %s, 3.11 or later), VENV (now %s), PORT (now %s)\n' "$(PYTHON)" "$(VENV)" "$(PORT)"
+
+.PHONY: demo
+demo: reports/figures/demo.png ## from simulated Zeek logs to a forecast through the running service, and its picture
+	@printf '\nThe picture: reports/figures/demo.png\nSwagger UI:  run "make serve" and open http://%s:%s/api\n' "$(ADDRESS)" "$(PORT)"
+
+.PHONY: test
+test: $(VENV)/.test ## install what the tests need and pass all of them
+	$(BIN)/python -m pytest
+
+.PHONY: test-fast
+test-fast: $(VENV)/.test ## the tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: serve
+serve: $(VENV)/.installed ## the service with the demo's data and models, until Ctrl-C (PORT=5000)
+	@printf 'Swagger UI: http://%s:%s/api\n' "$(ADDRESS)" "$(PORT)"
+	MODS_DATA_PATH=$$([ -d $(POOL) ] && echo $(DEMO) || echo data) \
+	$(BIN)/deepaas-run --listen-ip $(ADDRESS) --listen-port $(PORT)
+
+##@ The environment
+
+.PHONY: install
+install: $(VENV)/.installed ## the package with its pinned dependencies, in $(VENV)
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit("MODS needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.installed: $(VENV)/bin/pip requirements.txt setup.cfg
+	@echo "Installing MODS and what it needs into $(VENV) (a few minutes the first time) ..."
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+.PHONY: requirements
+requirements: $(VENV)/bin/pip ## pin the newest dependencies that setup.cfg admits
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --quiet --no-annotate --custom-compile-command "make requirements" -o requirements.txt
+	$(BIN)/uv pip compile setup.cfg --extra test --extra check --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## remove what the demo and the tools made (not the environment)
+	rm -rf $(DEMO) reports/figures/demo.png models/demo_lstm.zip models/demo_conv1d.zip build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+##@ Quality
+
+.PHONY: check
+check: $(VENV)/.test ## style, types and security of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive mods --configfile pyproject.toml
+
+.PHONY: coverage
+coverage: $(VENV)/.test ## the tests with their coverage by line and branch
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml
+
+.PHONY: audit
+audit: $(VENV)/.test ## known vulnerabilities of the pinned dependencies (asks a database on the network)
+	$(BIN)/pip-audit --requirement requirements.txt --no-deps --disable-pip
+
+.PHONY: wheel-check
+wheel-check: $(VENV)/.test ## a built wheel works in an empty environment, away from the checkout
+	MODS_WHEEL_CLEAN=1 $(BIN)/python -m pytest mods/tests/test_wheel.py
+
+##@ The shipped models
+
+.PHONY: default-models
+default-models: $(VENV)/.installed ## make the shipped checkpoints and the sample from simulated traffic
+	$(BIN)/python -m mods.dataset.simulate_series --sample data/test/sample-test-w01h-s10m.tsv
+	$(BIN)/python -m mods.models.pretraining --out models
+
+# The demo, step by step; each step is made again only when what it rests on has changed.
+
+$(LOGS)/incidents.tsv: | $(VENV)/.installed
+	@printf '\n1. Simulate %s days of Zeek logs of a small network\n' "$(DEMO_DAYS)"
+	$(BIN)/mods simulate --out $(LOGS) --days $(DEMO_DAYS) --seed 1 --force
+
+$(POOL)/.built: $(LOGS)/incidents.tsv
+	@printf '\n2. Build the datapool of windowed features\n'
+	$(BIN)/mods features $(LOGS) --out $(POOL) --window w01h-s10m
+	@touch $@
+
+models/demo_lstm.zip: $(POOL)/.built
+	@printf '\n3. Train an LSTM on the first 17 days\n'
+	$(BIN)/mods train --data $(POOL) --model demo_lstm --model-type LSTM --range '<2024-01-01,2024-01-18)'
+
+models/demo_conv1d.zip: $(POOL)/.built
+	@printf '\n4. Train a Conv1D on the same days\n'
+	$(BIN)/mods train --data $(POOL) --model demo_conv1d --model-type Conv1D --range '<2024-01-01,2024-01-18)'
+
+$(DEMO)/evaluation.txt: models/demo_lstm.zip models/demo_conv1d.zip
+	@printf '\n5. Judge both on the last 4 days, beside persistence and seasonal naive\n'
+	@for model in demo_lstm demo_conv1d; do \
+	    $(BIN)/mods evaluate --data $(POOL) --model $$model --range '<2024-01-18,2024-01-22)' || exit 1; \
+	done > $@
+	@cat $@
+
+reports/figures/demo.png: $(DEMO)/evaluation.txt docs/examples/forecast_over_http.py
+	@printf '\n6. Forecast through the running service\n'
+	MODS_DATA_PATH=$(DEMO) $(BIN)/python docs/examples/forecast_over_http.py --serve \
+	    --model demo_lstm --range '<2024-01-19,2024-01-22)' --out $@

@@ -1,0 +1,52 @@
+"""TensorFlow is imported when a network is needed and not before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("tensorflow", "keras")
+
+LIGHT = {
+    "import mods": "import mods",
+    "mods --help": "from mods.cli import main; main([])",
+    "mods models": "from mods.cli import main; main(['models', '--json'])",
+    "the dataset stage": (
+        "import mods.dataset.make_dataset, mods.dataset.datapool, mods.dataset.simulate"
+    ),
+    "the seam to DEEPaaS": "import mods.models.api as api; api.get_metadata()",
+    "deepaas-cli get_metadata": (
+        "import sys; sys.argv = ['deepaas-cli', 'get_metadata']\n"
+        "from deepaas.cmd.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LIGHT)
+def test_tensorflow_is_not_imported_by(what, tmp_path):
+    code = f"{LIGHT[what]}\nimport sys\nprint('HEAVY', [m for m in {HEAVY!r} if m in sys.modules])"
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "HEAVY []" in finished.stdout
+
+
+def test_no_module_imports_them_at_its_top():
+    """What the service's process and the shell load must stay light whatever they import."""
+    package = Path(__file__).parents[1]
+    for path in package.rglob("*.py"):
+        if "tests" in path.parts:
+            continue
+        for line in path.read_text().splitlines():
+            assert not line.startswith(
+                tuple(f"{verb} {name}" for verb in ("import", "from") for name in HEAVY)
+            ), f"{path.relative_to(package)}: {line}"
