@@ -145,7 +145,7 @@ def _check_class(value: dict[str, Any], archive: Archive) -> None:
         (module == "keras.layers" and name in _LAYERS)
         or (module, name) in _MODELS
         or (isinstance(module, str) and module.startswith(_PLAIN_MODULES))
-        or name in ("__numpy__", "__tensor__", "slice", "__ellipsis__")
+        or name in ("__numpy__", "__tensor__", "__slice__", "__ellipsis__")
     )
     own = isinstance(name, str) and registered in (None, name)
     if not (known and own):
