@@ -1,0 +1,194 @@
+"""From frames to what a network takes, and from what it says to values: the two ways to train.
+
+`ScaleFree` gives each column to the network by itself, relative to its own level
+and spread; one network serves all columns, also those it was not trained on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mods.models.fitting import Arrays
+from mods.models.hyperparameters import Hyperparameters
+from mods.models.scaling import (
+    CALENDAR,
+    CHANNELS,
+    PERIODS,
+    ColumnInputs,
+    InputPlan,
+    column_inputs,
+    context_names,
+    put_back,
+    targets,
+)
+from mods.models.seasonality import seasonal_periods
+from mods.timerange import Window
+
+__all__ = ["ScaleFree"]
+
+#: How often each group of context inputs is masked in training.
+MASKED_SHARE = 0.1
+#: Rows of the past from which the period of a column that was not trained on is found,
+#: and after how many rows it is looked for again.
+PERIOD_MEMORY, PERIOD_EVERY = 4032, 144
+
+
+class ScaleFree:
+    """Each column by itself, relative to its own recent level and spread.
+
+    Parameters
+    ----------
+    settings
+        The model's hyper-parameters.
+    window
+        The window's name, None where it is not known.
+
+    Attributes
+    ----------
+    periods
+        Column to the windows of its seasonal inputs, as found in the training part.
+    step_scale
+        `(horizon,)`, float64: typical distance to the anchor in spreads; unit of the outputs.
+    """
+
+    def __init__(self, settings: Hyperparameters, window: str | None) -> None:
+        parsed = None if window is None else Window.parse(window)
+        self.plan = InputPlan(
+            sequence_len=settings.sequence_len,
+            horizon=settings.horizon,
+            slots=1 if parsed is None else parsed.slots,
+            model_delta=settings.model_delta,
+            interpolate=settings.interpolate,
+            utc_offset=settings.utc_offset,
+        )
+        self.per_day = 0 if parsed is None else parsed.per_day
+        self.periods: dict[str, tuple[int, ...]] = {}
+        self.step_scale = np.ones(settings.horizon)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """Sizes for `architectures.build_network`."""
+        return {"channels": len(CHANNELS), "context": len(context_names(self.plan)), "columns": 1}
+
+    def learn(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
+        """Find the periods and the outputs' unit, from rows up to the last origin's targets."""
+        part = frame.iloc[: origins[-1] + 1]
+        sizes = []
+        for name in frame.columns:
+            values = part[name].to_numpy(dtype=np.float64)
+            self.periods[str(name)] = self._find(values)
+            inputs = self._inputs(frame, name, origins)[0]
+            sizes.append(_typical(_targets(frame, name, origins, inputs, self.plan.horizon)))
+        self.step_scale = np.maximum(np.nanmedian(np.stack(sizes), axis=0), 1e-3)
+
+    def arrays(self, frame: pd.DataFrame, origins: np.ndarray, weigh: np.ndarray) -> Arrays:
+        """Return what the network learns from at the origins, column after column.
+
+        Parameters
+        ----------
+        weigh
+            `(windows,)`, int: positions in `origins` from which the columns' typical targets
+            are taken; each column and step counts alike.
+        """
+        parts = []
+        for name in frame.columns:
+            inputs = self._inputs(frame, name, origins)[0]
+            wanted = _targets(frame, name, origins, inputs, self.plan.horizon)
+            wanted = np.clip(wanted / self.step_scale, -100.0, 100.0)
+            weight = 1.0 / np.maximum(_typical(wanted[weigh]), 0.05)
+            known = np.isfinite(wanted)
+            target = np.stack([np.where(known, wanted, 0.0), known * weight], axis=-1)
+            parts.append((inputs.sequence, inputs.context, target[:, :, None].astype(np.float32)))
+        return Arrays(*(np.concatenate(p) for p in zip(*parts, strict=True)))
+
+    def encode(
+        self, frame: pd.DataFrame, origins: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, list[list[ColumnInputs]]]:
+        """Return sequence, context and what `decode` needs, column after column."""
+        inputs = [self._inputs(frame, name, origins) for name in frame.columns]
+        flat = [part for parts in inputs for part in parts]
+        sequence = np.concatenate([part.sequence for part in flat])
+        context = np.concatenate([part.context for part in flat])
+        return sequence, context, inputs
+
+    def decode(self, outputs: np.ndarray, inputs: list[list[ColumnInputs]]) -> np.ndarray:
+        """Return values `(origins, horizon, columns, quantiles)` from the network's outputs."""
+        outputs = outputs[:, :, 0] * self.step_scale[:, None]
+        columns, start = [], 0
+        for parts in inputs:
+            values = []
+            for part in parts:
+                values.append(put_back(outputs[start : start + len(part.floor)], part))
+                start += len(part.floor)
+            columns.append(np.concatenate(values))
+        return np.stack(columns, axis=2)
+
+    def mask(self, context: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Mask groups of context inputs at random, as they are where history is short."""
+        for group in self._groups():
+            context[random.random(len(context)) < MASKED_SHARE, group] = 0.0
+        return context
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learnt, as JSON can say it."""
+        periods = {name: list(found) for name, found in self.periods.items()}
+        return {"periods": periods, "step_scale": self.step_scale.tolist()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.periods = {name: tuple(found) for name, found in state["periods"].items()}
+        self.step_scale = np.asarray(state["step_scale"], dtype=np.float64)
+
+    def _groups(self) -> list[slice]:
+        names = context_names(self.plan)
+        groups = []
+        for prefix in (*(f"{p}_" for p in PERIODS), "calendar_"):
+            inside = [n for n, name in enumerate(names) if name.startswith(prefix)]
+            groups.append(slice(inside[0], inside[-1] + 1))
+        assert groups[-1].stop - groups[-1].start == len(CALENDAR)
+        return groups
+
+    def _find(self, values: np.ndarray) -> tuple[int, ...]:
+        return seasonal_periods(values, horizon=self.plan.horizon, per_day=self.per_day)
+
+    def _inputs(self, frame: pd.DataFrame, name: Any, origins: np.ndarray) -> list[ColumnInputs]:
+        """Return the inputs of a column; in parts where its period is not the same throughout."""
+        values = frame[name].to_numpy(dtype=np.float64)
+        times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
+        return [
+            column_inputs(values, part, self.plan, periods, times)
+            for part, periods in self._periods_at(str(name), values, origins)
+        ]
+
+    def _periods_at(
+        self, name: str, values: np.ndarray, origins: np.ndarray
+    ) -> list[tuple[np.ndarray, tuple[int, ...]]]:
+        if name in self.periods:
+            return [(origins, self.periods[name])]
+        # A column that was not trained on: at each origin only the past may tell its period.
+        looks = (origins + 1) // PERIOD_EVERY * PERIOD_EVERY
+        found = {
+            look: self._find(values[max(0, look - PERIOD_MEMORY) : look])
+            for look in np.unique(looks)
+        }
+        keys = [found[look] for look in looks]
+        edges = [n for n in range(1, len(keys)) if keys[n] != keys[n - 1]]
+        parts = np.split(origins, edges)
+        return [(part, keys[start]) for part, start in zip(parts, [0, *edges], strict=True)]
+
+
+def _targets(
+    frame: pd.DataFrame, name: Any, origins: np.ndarray, inputs: ColumnInputs, horizon: int
+) -> np.ndarray:
+    return targets(frame[name].to_numpy(dtype=np.float64), origins, inputs, horizon)
+
+
+def _typical(wanted: np.ndarray) -> np.ndarray:
+    """Return the mean size of the targets a step, 1 where nothing is known or all is constant."""
+    known = np.isfinite(wanted)
+    count = known.sum(axis=0)
+    mean = np.where(known, np.abs(wanted), 0.0).sum(axis=0) / np.maximum(count, 1)
+    return np.where(mean > 1e-6, mean, 1.0)

@@ -1,0 +1,286 @@
+"""The model: fit, forecast, backtest, save, load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mods.errors import DataError, ModelError
+from mods.models.architectures import build_network
+from mods.models.encoding import ScaleFree
+from mods.models.fitting import fit_network, seeded
+from mods.models.forecast import Forecast, forecast_table, index_after
+from mods.models.hyperparameters import Hyperparameters
+
+__all__ = ["Model", "load_model"]
+
+#: The share of the origins, the latest ones, that tells when to stop.
+VALIDATION_SHARE = 0.1
+#: Windows that one call of the network takes in a backtest.
+PREDICT_BATCH = 4096
+#: Rows of history that a forecast looks at, at most: five weeks of ten-minute windows.
+HISTORY = 6048
+
+
+class Model:
+    """A network that forecasts the next windows of every column, with intervals.
+
+    Parameters
+    ----------
+    model_type
+        One of `hyperparameters.MODEL_TYPES`.
+    **hyperparameters
+        See `hyperparameters.Hyperparameters`.
+
+    Attributes
+    ----------
+    config
+        Hyper-parameters, columns, window and the training's provenance, as JSON can say them.
+    """
+
+    def __init__(self, model_type: str = "LSTM", **hyperparameters: Any) -> None:
+        self.settings = Hyperparameters.of(model_type=model_type, **hyperparameters)
+        self.config: dict[str, Any] = {"hyperparameters": self.settings.as_dict()}
+        self.metrics: dict[str, Any] = {}
+        self._encoding = ScaleFree(self.settings, None)
+        self._network: Any = None
+        self._function: Any = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it was trained on; it forecasts others too."""
+        return list(self.config.get("columns", []))
+
+    @property
+    def window(self) -> str | None:
+        """The window's name that it was trained on, None where the data did not say."""
+        name: str | None = self.config.get("window")
+        return name
+
+    @property
+    def horizon(self) -> int:
+        """Steps that it forecasts."""
+        return self.settings.steps_ahead
+
+    @property
+    def coverage(self) -> float:
+        """The share of actual values that its intervals are to hold."""
+        return self.settings.coverage
+
+    @property
+    def network(self) -> Any:
+        """The Keras network; raise `ModelError` where there is none yet."""
+        if self._network is None:
+            raise ModelError("the model is not trained", "a trained model", "Call fit first.")
+        return self._network
+
+    def fit(
+        self,
+        frame: pd.DataFrame,
+        *,
+        from_model: Model | None = None,
+        checkpoints: Path | str | None = None,
+        resume: bool = False,
+        progress: bool = True,
+    ) -> Self:
+        """Train on a frame.
+
+        Parameters
+        ----------
+        frame
+            `(rows, columns)`, float64, consecutive windows.
+        from_model
+            Go on from this model's weights instead of from new ones.
+        checkpoints
+            Folder that keeps the state after each epoch.
+        resume
+            Go on from the checkpoint of the same training, where there is one.
+        progress
+            Show a bar on stderr.
+
+        Raises
+        ------
+        DataError
+            Where the frame is too short, has infinite values, or nothing to learn from.
+        ModelError
+            Where `from_model` has another shape.
+        """
+        started = time.perf_counter()
+        check_frame(frame, needed=self.settings.sequence_len + 3 * self.settings.horizon)
+        window = frame.attrs.get("window")
+        self._encoding = ScaleFree(self.settings, window)
+        train, validation = self._split(len(frame))
+        self._encoding.learn(frame, train)
+        arrays = self._encoding.arrays(frame, train, np.arange(len(train)))
+        judged = self._encoding.arrays(frame, validation, np.arange(len(validation)))
+        with seeded(self.settings.seed):
+            self._network = build_network(self.settings, **self._encoding.shape)
+            if from_model is not None:
+                _take_weights(self._network, from_model)
+            state = fit_network(
+                self._network,
+                arrays,
+                judged,
+                self.settings,
+                masks=self._encoding.mask,
+                checkpoint=self._checkpoint(frame, checkpoints),
+                resume=resume,
+                progress=progress,
+                label=f"training {self.settings.model_type}",
+            )
+        self._function = None
+        self.config["columns"] = [str(name) for name in frame.columns]
+        self.config["window"] = window
+        self.config["encoding"] = self._encoding.state()
+        self.config["training"] = {
+            "rows": len(frame),
+            "first": str(frame.index[0]),
+            "last": str(frame.index[-1]),
+            "windows": len(arrays),
+            "validation_windows": len(judged),
+            "epochs": state.epoch,
+            "best_epoch": state.best_epoch,
+            "history": state.history,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+        self.metrics["validation_loss"] = state.best_loss
+        return self
+
+    def forecast(self, frame: pd.DataFrame) -> Forecast:
+        """Forecast the windows after the frame's last one.
+
+        Parameters
+        ----------
+        frame
+            `(rows, columns)`: the history, at least `sequence_len` rows; the last
+            `history_len` of them are looked at.
+        """
+        frame = frame.iloc[-HISTORY:]
+        quantiles = self._quantiles(frame, self._origins(frame)[-1:])[0]  # (steps, columns, 3)
+        index = index_after(frame.index, self.horizon)
+        low, point, high = (
+            pd.DataFrame(quantiles[..., n], index, list(frame.columns)) for n in range(3)
+        )
+        return Forecast(point, low, high, coverage=self.coverage)
+
+    def backtest(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Forecast at every origin with enough history; return the forecast table.
+
+        Each forecast sees the rows up to its origin only. `actual` is filled where the frame
+        knows it.
+        """
+        origins = self._origins(frame)
+        quantiles = self._quantiles(frame, origins)
+        low, point, high = (quantiles[..., n] for n in range(3))
+        return forecast_table(frame, origins, point, low, high)
+
+    def save(self, path: Path | str) -> None:
+        """Write the model's bundle."""
+        from mods.models.bundle import write_bundle
+
+        write_bundle(path, self.config, network=self.network, metrics=self.metrics)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a model from its bundle; the network is loaded when it is first needed."""
+        from mods.models.bundle import read_bundle
+
+        bundle = read_bundle(path)
+        model = cls(**bundle.config["hyperparameters"])
+        model.config, model.metrics = bundle.config, bundle.metrics
+        model._encoding = ScaleFree(model.settings, model.window)
+        model._encoding.restore(bundle.config["encoding"])
+        model._network = bundle.network
+        return model
+
+    def _split(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the origins to train on and to validate on, the horizon between them."""
+        first, horizon = self.settings.sequence_len - 1, self.settings.horizon
+        last = rows - 1 - horizon
+        start = min(last, max(first + horizon + 1, round(last - VALIDATION_SHARE * (last - first))))
+        return np.arange(first, start - horizon), np.arange(start, last + 1)
+
+    def _origins(self, frame: pd.DataFrame) -> np.ndarray:
+        check_frame(frame, needed=self.settings.sequence_len)
+        return np.arange(self.settings.sequence_len - 1, len(frame))
+
+    def _quantiles(self, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+        """Return `(origins, steps, columns, quantiles)` in the columns' units."""
+        sequence, context, state = self._encoding.encode(frame, origins)
+        return self._encoding.decode(self._run(sequence, context), state)[:, : self.horizon]
+
+    def _run(self, sequence: np.ndarray, context: np.ndarray) -> np.ndarray:
+        import tensorflow as tf
+
+        if self._function is None:
+            network = self.network
+            signature = [
+                tf.TensorSpec((None, *a.shape[1:]), tf.float32) for a in (sequence, context)
+            ]
+            # One graph for all batch sizes: nothing is traced again when the size changes.
+            self._function = tf.function(lambda *a: network(a), input_signature=signature)
+        parts = [
+            self._function(sequence[n : n + PREDICT_BATCH], context[n : n + PREDICT_BATCH]).numpy()
+            for n in range(0, len(sequence), PREDICT_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def _checkpoint(self, frame: pd.DataFrame, folder: Path | str | None) -> Path | None:
+        """Return the checkpoint's file: of its own for each data and settings."""
+        if folder is None:
+            return None
+        print_ = hashlib.sha256(json.dumps(self.config["hyperparameters"]).encode())
+        print_.update(pd.util.hash_pandas_object(frame).to_numpy().tobytes())
+        return Path(folder) / f"{self.settings.model_type}-{print_.hexdigest()[:16]}.npz"
+
+
+def load_model(name: Path | str) -> Model:
+    """Load a model by its name under `models/`, or by a path.
+
+    Raises
+    ------
+    NotFoundError
+        Where there is none of that name.
+    ModelError
+        Where the bundle cannot be read.
+    """
+    from mods.models.registry import model_path
+
+    return Model.load(model_path(str(name)))
+
+
+def check_frame(frame: pd.DataFrame, *, needed: int) -> None:
+    """Raise `DataError` where a frame is too short, has infinite values or none at all."""
+    if len(frame) < needed:
+        raise DataError(
+            f"{len(frame)} windows are too few",
+            f"at least {needed}",
+            "Give a longer range, or set a smaller sequence_len.",
+        )
+    values = frame.to_numpy(dtype=np.float64)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise DataError(
+            f"column {str(frame.columns[column])!r} is {values[row, column]} at {frame.index[row]}",
+            "finite numbers, or empty cells",
+        )
+    if not np.isfinite(values).any():
+        raise DataError("the data hold no value", "some windows with values")
+
+
+def _take_weights(network: Any, model: Model) -> None:
+    try:
+        network.set_weights(model.network.get_weights())
+    except ValueError as error:
+        raise ModelError(
+            "the model to go on from has another shape than the one to train",
+            f"model type {model.settings.model_type} with the same sizes",
+            "Leave out the hyper-parameters that change its shape.",
+        ) from error

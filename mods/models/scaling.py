@@ -1,0 +1,377 @@
+"""Scale-free inputs: each column relative to its own recent level and spread, and back.
+
+A value `x` becomes `z = asinh(x / floor)`, where `floor` is a small share of the
+column's recent mean: like a logarithm for values well above the floor, and
+defined for zeros and negative values too.  A window of `z` is then expressed
+relative to its anchor (the last value, or the window's mean) in units of the
+spread, the recent typical change from one window to the next.  A column times
+1,000 gives the same inputs, so one network serves any column of any network.
+
+Nothing here looks past the origin: what stands at row `t` is made of rows up to
+`t`.  Missing values are never replaced by others: the last known value is held
+so that differences are zero, and a channel of its own says what was observed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+
+__all__ = ["CHANNELS", "ColumnInputs", "InputPlan", "column_inputs", "context_names", "put_back"]
+
+#: The channels of a window, in order.
+CHANNELS = ("level", "change", "slot", "observed")
+#: Windows over which level and spread are taken.
+MEMORY = 144
+#: The share of the recent mean below which values count as about zero.
+FLOOR_SHARE = 0.1
+#: The smallest spread; a constant column has no other.
+MIN_SPREAD = 1e-3
+#: How many earlier periods a seasonal median takes.
+CYCLES = 5
+#: Weight of an earlier slot's change in the estimate of how far a slot departs.
+SLOT_DECAY = 0.95
+#: Recent windows whose distance to the seasonal values is an input.
+RECENT = 6
+PERIODS = ("own", "day", "week")
+CALENDAR = (
+    "day_sin",
+    "day_cos",
+    "half_sin",
+    "half_cos",
+    "week_sin",
+    "week_cos",
+    "weekend",
+    "known",
+)
+#: Spreads that changes over a few steps and distances between levels typically span.
+_CHANGE, _LEVEL = 3.0, 8.0
+_LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """What the inputs of a network are made of.
+
+    Attributes
+    ----------
+    sequence_len
+        Windows that a network looks at one by one.
+    horizon
+        Steps that it forecasts.
+    slots
+        Slides in a window's length: so many windows share a slot.
+    model_delta
+        Forecast the change from the last window; otherwise from the window's mean.
+    interpolate
+        Fill gaps inside a window linearly and treat them as observed.
+    utc_offset
+        Hours that the site's clock is ahead of UTC, for the calendar.
+    """
+
+    sequence_len: int
+    horizon: int
+    slots: int = 6
+    model_delta: bool = True
+    interpolate: bool = False
+    utc_offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class ColumnInputs:
+    """Inputs of one column at some origins, and what is needed to put forecasts back.
+
+    Attributes
+    ----------
+    sequence
+        `(windows, sequence_len, channels)`, float32, without unit.
+    context
+        `(windows, features)`, float32: seasonal, mechanical and calendar inputs.
+    anchor, spread
+        `(windows,)`, float64, in units of `z`.
+    floor
+        `(windows,)`, float64, in the column's unit; 0 where all recent values are zero, NaN
+        where nothing was observed yet.
+    signed
+        `(windows,)`, bool: negative values were seen up to the origin.
+    """
+
+    sequence: np.ndarray
+    context: np.ndarray
+    anchor: np.ndarray
+    spread: np.ndarray
+    floor: np.ndarray
+    signed: np.ndarray
+
+
+def context_names(plan: InputPlan) -> list[str]:
+    """Return the names of the context's features, in order.
+
+    Examples
+    --------
+    >>> names = context_names(InputPlan(sequence_len=36, horizon=2))
+    >>> names[:4], len(names)
+    (['roll_off+1', 'roll_off+2', 'own_last+1', 'own_last+2'], 61)
+    """
+    names = [f"roll_off+{k}" for k in range(1, plan.horizon + 1)]
+    for period in PERIODS:
+        for kind in ("last", "median"):
+            names += [f"{period}_{kind}+{k}" for k in range(1, plan.horizon + 1)]
+            names += [f"{period}_{kind}_gap-{j}" for j in reversed(range(RECENT))]
+        names.append(f"{period}_known")
+    return names + [f"calendar_{name}" for name in CALENDAR]
+
+
+def column_inputs(
+    values: np.ndarray,
+    origins: np.ndarray,
+    plan: InputPlan,
+    periods: tuple[int, ...],
+    times: pd.DatetimeIndex | None = None,
+) -> ColumnInputs:
+    """Return the inputs of one column at the given origins.
+
+    Parameters
+    ----------
+    values
+        `(rows,)`, float64; NaN where missing.
+    origins
+        `(windows,)`, int, ascending: positions of the last window seen, each at least
+        `sequence_len - 1`.
+    plan
+        What the inputs are made of.
+    periods
+        Windows of the seasonal inputs (see `seasonality.seasonal_periods`), 0 for none.
+    times
+        Window starts of the rows; None where the data carry none, and then the calendar
+        inputs are masked.
+    """
+    known = np.isfinite(values)
+    held = _hold(values)
+    floor = FLOOR_SHARE * _recent_mean(np.abs(values), MEMORY)[origins]
+    safe = np.where(floor > 0, floor, 1.0)
+    spread = _spread(held)[origins]
+
+    raw, observed = _windows(held, known, origins, plan)
+    z = np.arcsinh(raw / safe[:, None])
+    anchor = z[:, -1] if plan.model_delta else z.mean(axis=1)
+    slot = _slot_departure(values, plan.slots)
+    sequence = np.zeros((len(origins), plan.sequence_len, len(CHANNELS)), dtype=np.float32)
+    sequence[:, :, 0] = _limit((z - anchor[:, None]) / (_LEVEL * spread[:, None]))
+    if plan.model_delta:
+        sequence[:, 1:, 1] = _limit(np.diff(z, axis=1) / spread[:, None])
+    scale = np.maximum(np.abs(raw[:, -1]), safe) * spread
+    departures = _rows(slot, origins, plan.sequence_len)
+    sequence[:, :, 2] = _limit(departures / scale[:, None])
+    sequence[:, :, 3] = observed
+
+    parts = [_roll_off(raw[:, -1], departures, safe, plan) / (_CHANGE * spread[:, None])]
+    for period in periods:
+        parts += _seasonal(values, held, origins, period, safe, spread, plan)
+    parts.append(_calendar(times, origins, plan))
+    return ColumnInputs(
+        sequence=sequence,
+        context=np.concatenate([_limit(p) for p in parts], axis=1, dtype=np.float32),
+        anchor=anchor,
+        spread=spread,
+        floor=floor,
+        signed=(np.minimum.accumulate(np.where(known, values, np.inf)) < 0)[origins],
+    )
+
+
+def put_back(outputs: np.ndarray, inputs: ColumnInputs) -> np.ndarray:
+    """Return a network's outputs in the column's unit; never below zero where it never was.
+
+    Parameters
+    ----------
+    outputs
+        `(windows, horizon, quantiles)`: distance to the anchor in units of the spread.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape, float64; NaN where nothing was observed up to the origin.
+    """
+    wide = np.asarray(outputs, dtype=np.float64)
+    z = inputs.anchor[:, None, None] + wide * inputs.spread[:, None, None]
+    # Five units of z are a factor of 150: no forecast leaves what the column has shown by more.
+    near = inputs.anchor[:, None, None]
+    values = np.sinh(np.clip(z, near - 5.0, near + 5.0)) * inputs.floor[:, None, None]
+    return np.where(inputs.signed[:, None, None], values, np.maximum(values, 0.0))
+
+
+def targets(
+    values: np.ndarray, origins: np.ndarray, inputs: ColumnInputs, horizon: int
+) -> np.ndarray:
+    """Return what a network is to say: `(windows, horizon)`, float32, NaN where unknown.
+
+    `put_back(targets(...)[..., None], inputs)` are the values that followed.
+    """
+    padded = np.concatenate([values, np.full(horizon, np.nan)])
+    ahead = padded[origins[:, None] + np.arange(1, horizon + 1)]
+    safe = np.where(inputs.floor > 0, inputs.floor, np.nan)
+    z = np.arcsinh(ahead / safe[:, None])
+    return ((z - inputs.anchor[:, None]) / inputs.spread[:, None]).astype(np.float32)
+
+
+def _hold(values: np.ndarray) -> np.ndarray:
+    """Return the values with the last known one held over gaps; NaN before the first."""
+    last = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), -1))
+    return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
+
+
+def _recent_mean(values: np.ndarray, memory: int) -> np.ndarray:
+    """Return the mean of the last `memory` rows' known values; NaN where there are none."""
+    frame = pd.Series(values)
+    recent = frame.rolling(memory, min_periods=1).mean().to_numpy()
+    # After an outage longer than the memory, the mean of all that was seen has to do.
+    ever = frame.expanding(min_periods=1).mean().to_numpy()
+    mean: np.ndarray = np.where(recent > 1e-9 * ever, recent, ever)
+    return mean
+
+
+def _spread(held: np.ndarray) -> np.ndarray:
+    """Return the typical change of `z` from one window to the next, `(rows,)`."""
+    floor = FLOOR_SHARE * _recent_mean(np.abs(held), MEMORY)
+    safe = np.where(floor > 0, floor, 1.0)
+    change = np.zeros(len(held))
+    change[1:] = np.abs(np.arcsinh(held[1:] / safe[1:]) - np.arcsinh(held[:-1] / safe[1:]))
+    rolling = pd.Series(change).rolling(MEMORY, min_periods=1)
+    # The median resists bursts; a share of the mean serves series that change rarely.
+    typical = np.maximum(rolling.median().to_numpy(), 0.25 * rolling.mean().to_numpy())
+    spread: np.ndarray = np.maximum(np.nan_to_num(typical), MIN_SPREAD)
+    return spread
+
+
+def _windows(
+    held: np.ndarray, known: np.ndarray, origins: np.ndarray, plan: InputPlan
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the windows' values and what of them was observed, `(windows, sequence_len)` each."""
+    raw = _rows(held, origins, plan.sequence_len)
+    observed = _rows(known, origins, plan.sequence_len)
+    if plan.interpolate:
+        raw, observed = _interpolate(raw, observed)
+    first = np.argmax(np.isfinite(raw), axis=1)
+    start = raw[np.arange(len(raw)), first]
+    raw = np.where(np.isfinite(raw), raw, np.nan_to_num(start)[:, None])
+    return raw, observed
+
+
+def _interpolate(raw: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill gaps between two observed values of a window linearly."""
+    length = raw.shape[1]
+    place = np.arange(length)
+    before: np.ndarray = np.maximum.accumulate(np.where(observed, place, -1), axis=1)
+    after: np.ndarray = np.minimum.accumulate(np.where(observed, place, length)[:, ::-1], axis=1)[
+        :, ::-1
+    ]
+    inside = (before >= 0) & (after < length)
+    left = np.take_along_axis(raw, np.maximum(before, 0), axis=1)
+    right = np.take_along_axis(raw, np.minimum(after, length - 1), axis=1)
+    share = (place - before) / np.maximum(after - before, 1)
+    filled = np.where(inside, left + share * (right - left), raw)
+    return filled, observed | inside
+
+
+def _slot_departure(values: np.ndarray, slots: int) -> np.ndarray:
+    """Return how far each window's newest slot departs from the slots before it, `(rows,)`.
+
+    A window is a sum of `slots` slots, so `x[t] - x[t-1] = s[t] - s[t-slots]`: from the
+    changes alone, `s[t]` less the weighted mean of the slots `slots, 2*slots, ...` earlier
+    follows by `e[t] = decay * (e[t-slots] + x[t] - x[t-1])`.
+    """
+    change = np.zeros(len(values))
+    change[1:] = np.nan_to_num(np.diff(values))
+    size = -(-len(values) // slots)
+    grid = np.resize(np.append(change, np.zeros(slots)), size * slots).reshape(size, slots)
+    for row in range(size):
+        before = grid[row - 1] if row else 0.0
+        grid[row] = SLOT_DECAY * (before + grid[row])
+    departure: np.ndarray = grid.ravel()[: len(values)]
+    return departure
+
+
+def _roll_off(
+    last: np.ndarray, departures: np.ndarray, safe: np.ndarray, plan: InputPlan
+) -> np.ndarray:
+    """Return the change of `z` if each coming slot is an average one, `(windows, horizon)`.
+
+    The slots that leave the window are known; after `slots` steps all have left.
+    """
+    leaving = departures[:, -plan.slots :] if plan.slots <= departures.shape[1] else departures
+    gone = np.cumsum(leaving, axis=1)
+    steps = np.minimum(np.arange(plan.horizon), gone.shape[1] - 1)
+    after = last[:, None] - gone[:, steps]
+    return np.arcsinh(after / safe[:, None]) - np.arcsinh(last / safe)[:, None]
+
+
+def _seasonal(
+    values: np.ndarray,
+    held: np.ndarray,
+    origins: np.ndarray,
+    period: int,
+    safe: np.ndarray,
+    spread: np.ndarray,
+    plan: InputPlan,
+) -> list[np.ndarray]:
+    """Return the change that earlier periods saw from here on, and the recent gaps to them."""
+    ahead, count = plan.horizon, len(origins)
+    if period <= ahead:
+        return [np.zeros((count, 2 * (ahead + RECENT) + 1))]
+    padded = np.concatenate([np.full(CYCLES * period, np.nan), values, np.full(ahead, np.nan)])
+    size = len(values) + ahead
+    earlier = np.stack(
+        [padded[(CYCLES - m) * period : (CYCLES - m) * period + size] for m in range(1, CYCLES + 1)]
+    )
+    parts = []
+    recent = np.arcsinh(_rows(held, origins, RECENT) / safe[:, None])
+    for line in (earlier[0], _median(earlier)):
+        z = np.arcsinh(_rows(line, origins + ahead, ahead + RECENT) / safe[:, None])
+        now = z[:, RECENT - 1 : RECENT]
+        parts.append(np.nan_to_num((z[:, RECENT:] - now) / (_CHANGE * spread[:, None])))
+        parts.append(np.nan_to_num((recent - z[:, :RECENT]) / (_LEVEL * spread[:, None])))
+    known = np.isfinite(_rows(earlier[0], origins + ahead, ahead + RECENT)).mean(axis=1)
+    return [*parts, known[:, None]]
+
+
+def _median(lines: np.ndarray) -> np.ndarray:
+    """Return the median over the first axis of what is known, NaN where nothing is."""
+    ordered = np.sort(lines, axis=0)  # NaN last
+    count = np.isfinite(lines).sum(axis=0)
+    low = np.maximum((count - 1) // 2, 0)
+    high = np.maximum(count // 2, 0)
+    place = np.arange(lines.shape[1])
+    high = np.minimum(high, np.maximum(count - 1, 0))
+    median: np.ndarray = (ordered[low, place] + ordered[high, place]) / 2
+    return median
+
+
+def _calendar(times: pd.DatetimeIndex | None, origins: np.ndarray, plan: InputPlan) -> np.ndarray:
+    """Return the calendar at the origins: `(windows, len(CALENDAR))`; zeros without times."""
+    if times is None:
+        return np.zeros((len(origins), len(CALENDAR)))
+    seconds = times[origins].as_unit("s").asi8 + round(plan.utc_offset * 3600)
+    day = 2 * np.pi * (seconds % 86400) / 86400
+    # 1970-01-01 was a Thursday; weeks are counted from Monday.
+    week = 2 * np.pi * ((seconds + 3 * 86400) % 604800) / 604800
+    weekend = (seconds // 86400 + 3) % 7 >= 5
+    waves = [np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day), np.sin(week), np.cos(week)]
+    return np.stack([*waves, weekend, np.ones(len(origins))], axis=1)
+
+
+def _rows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
+    """Return the `length` rows up to each end, `(windows, length)`; NaN before the first row."""
+    missing = length - 1 - int(ends.min(initial=length - 1))
+    if missing > 0:
+        fill = False if values.dtype == bool else np.nan
+        values = np.concatenate([np.full(missing, fill), values])
+    rows: np.ndarray = sliding_window_view(values, length)[ends + max(missing, 0) - length + 1]
+    return rows
+
+
+def _limit(values: np.ndarray) -> np.ndarray:
+    """Return the values within limits that a network can bear, float32."""
+    return np.nan_to_num(np.clip(values, -_LIMIT, _LIMIT)).astype(np.float32)
