@@ -1,0 +1,68 @@
+"""`mods features`: turn Zeek logs into a datapool of windowed features."""
+
+from __future__ import annotations
+
+import argparse
+
+from mods import config
+from mods.commands import Report
+from mods.dataset.protocols import PROTOCOLS
+
+HELP = (
+    "Turn Zeek logs (TSV, JSON lines or Parquet; plain, gzip or zstd; files or whole directories) "
+    "into a datapool of windowed features."
+)
+EXAMPLE = (
+    "mods features /opt/zeek/logs --out data/features/datapools "
+    "--window w01h-s10m --window w10m-s01m --local-net 147.213.0.0/16"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the subcommand."""
+    parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files and directories")
+    parser.add_argument("--out", required=True, metavar="DATAPOOL", help="directory to write to")
+    parser.add_argument(
+        "--window",
+        action="append",
+        metavar="NAME",
+        help=f"a window, w<length>-s<slide>; may be given several times "
+        f"(default: {config.DEFAULT_WINDOW})",
+    )
+    parser.add_argument(
+        "--local-net",
+        action="append",
+        metavar="CIDR",
+        help="a local network; may be given several times (default: MODS_LOCAL_NETS, else the "
+        "private ranges)",
+    )
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        metavar="NAME",
+        help=f"only this protocol of {', '.join(PROTOCOLS)}; may be given several times",
+    )
+    parser.add_argument(
+        "--range", metavar="R", help="take only records in this range, e.g. '<2019-06,2019-07)'"
+    )
+    parser.add_argument(
+        "--own-direction",
+        action="store_true",
+        help="take Zeek's own local_orig and local_resp where a record has them",
+    )
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """Make the datapool and report the counts."""
+    from mods.dataset.make_dataset import make_dataset
+
+    summary = make_dataset(
+        arguments.logs,
+        arguments.out,
+        windows=arguments.window or (config.DEFAULT_WINDOW,),
+        local_nets=arguments.local_net,
+        protocols=arguments.protocol or (),
+        time_range=arguments.range,
+        own_fields=arguments.own_direction,
+    )
+    return Report(summary.text, summary.document)

@@ -1,0 +1,150 @@
+"""Files as blocks of whole lines, whatever packs them: plain, gzip or zstd.
+
+A block is some megabytes, so that a file of any size (or a gzip that unpacks to
+any size) needs no more memory than a small one.  Damage ends the stream, is
+told in `Lines.damage`, and costs only what lies behind it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["BLOCK", "LONGEST_LINE", "Lines"]
+
+#: Bytes of a block, unpacked.
+BLOCK = 1 << 24
+#: A line longer than this is no record; it is cut out and told.
+LONGEST_LINE = 1 << 22
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class Lines:
+    """The lines of one file, in blocks that end with a line's end.
+
+    Parameters
+    ----------
+    path
+        A file; its first bytes say how it is packed, not its name.
+    progress
+        Called with the number of bytes read from the disk.
+
+    Attributes
+    ----------
+    damage
+        What is wrong with the file, "" where nothing is; known at the end.
+    too_long
+        Line numbers (counted from 1) of lines cut out because of their length, with their
+        beginning; an empty line stands in for each.
+    """
+
+    def __init__(self, path: Path, progress: Callable[[int], object] = lambda _n: None) -> None:
+        self.path = path
+        self.damage = ""
+        self.too_long: list[tuple[int, bytes]] = []
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield blocks, bytes; the last line gets the line's end that it may lack."""
+        rest = b""
+        skipping = False  # inside of a line that is too long
+        number = 1  # of the line in which `rest` begins
+        for piece in self._pieces():
+            end = piece.rfind(b"\n") + 1
+            if skipping:
+                first = piece.find(b"\n") + 1
+                if not first:
+                    continue
+                # its line end closes the empty line that stands in for it
+                piece, skipping, end = piece[first - 1 :], False, end - first + 1
+            if not end:
+                rest += piece
+                if len(rest) > LONGEST_LINE:
+                    self.too_long.append((number, rest[:200]))
+                    rest, skipping = b"", True
+                continue
+            block = rest + piece[:end]
+            rest = piece[end:]
+            number += block.count(b"\n")
+            yield block
+        if rest or skipping:
+            yield rest + b"\n"
+
+    def _pieces(self) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(4)
+                file.seek(0)
+                if start.startswith(_GZIP):
+                    yield from self._gunzip(file)
+                elif start == _ZSTD:
+                    yield from self._unzstd(file)
+                else:
+                    while piece := file.read(BLOCK):
+                        self._progress(len(piece))
+                        yield piece
+        except OSError as error:
+            self.damage = f"reading failed ({error.strerror or error})"
+
+    def _gunzip(self, file: BinaryIO) -> Iterator[bytes]:
+        unpack = zlib.decompressobj(wbits=31)
+        waiting: list[bytes] = []
+        size = 0
+        packed = b""
+        while packed := packed or file.read(1 << 20):
+            if unpack.eof:  # another member follows, or the padding of some archivers
+                packed = packed.lstrip(b"\0")
+                if not packed:
+                    continue
+                unpack = zlib.decompressobj(wbits=31)
+            before = unpack.copy()
+            try:
+                piece = unpack.decompress(packed, BLOCK)
+            except zlib.error as error:
+                self.damage = f"damaged gzip ({error})"
+                waiting.append(_until_damage(before, packed))
+                break
+            rest = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+            self._progress(len(packed) - len(rest))
+            packed = rest
+            waiting.append(piece)
+            size += len(piece)
+            if size >= BLOCK:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+        else:
+            waiting.append(unpack.flush())
+            if not unpack.eof:
+                self.damage = "truncated gzip"
+        if size or any(waiting):
+            yield b"".join(waiting)
+
+    def _unzstd(self, file: BinaryIO) -> Iterator[bytes]:
+        import pyarrow
+
+        at = 0
+        with pyarrow.input_stream(file, compression="zstd") as unpacked:
+            while True:
+                try:
+                    piece = unpacked.read(BLOCK)
+                except OSError as error:
+                    self.damage = f"damaged or truncated zstd ({error})"
+                    return
+                if not piece:
+                    return
+                self._progress(file.tell() - at)
+                at = file.tell()
+                yield piece
+
+
+def _until_damage(unpack: Any, packed: bytes) -> bytes:
+    """Return what unpacks of `packed` before the spot that does not, bytes."""
+    saved = []
+    try:
+        for at in range(0, len(packed), 64):
+            saved.append(unpack.decompress(packed[at : at + 64]))
+    except zlib.error:
+        pass
+    return b"".join(saved)
