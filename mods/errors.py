@@ -61,7 +61,7 @@ class ModsError(Exception):
         text = text if text.endswith((".", "!", "?")) or not self.mend else text + "."
         return f"{text} {self.mend}".strip()
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, ...]]:
         # Errors cross the border between DEEPaaS's worker processes as pickles.
         return type(self), (self.what, self.expected, self.mend)
 
@@ -71,7 +71,27 @@ class DataError(ModsError):
 
 
 class QueryError(DataError):
-    """A selection query that does not parse or names what is not there."""
+    """A selection query that does not parse or names what is not there.
+
+    Parameters
+    ----------
+    what, expected, mend
+        As in `ModsError`.
+    shown
+        The query with a caret under the spot, on lines of their own.
+    """
+
+    def __init__(self, what: str, expected: str = "", mend: str = "", shown: str = "") -> None:
+        super().__init__(what, expected, mend)
+        self.shown = shown
+
+    def __str__(self) -> str:
+        if not self.shown:
+            return super().__str__()
+        return f"{self.what}\n{self.shown}\n{self.mend}".rstrip()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, ...]]:
+        return type(self), (self.what, self.expected, self.mend, self.shown)
 
 
 class RangeError(ModsError):

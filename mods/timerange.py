@@ -131,9 +131,9 @@ class TimeRange:
         """The range in the form that `parse` reads."""
         return f"<{_iso(self.start)},{_iso(self.end)})"
 
-    def mask(self, index: pd.DatetimeIndex) -> np.ndarray:
+    def mask(self, index: pd.Index) -> np.ndarray:
         """Return which window starts lie in the range: `(rows,)`, bool."""
-        times = index.as_unit("us").asi8
+        times = pd.DatetimeIndex(index).as_unit("us").asi8
         inside: np.ndarray = (times >= self.start) & (times < self.end)
         return inside
 
