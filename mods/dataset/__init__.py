@@ -45,12 +45,11 @@ def read_data(
     DataError, QueryError, RangeError, NotFoundError
         Where there is nothing, or nothing that can be read.
     """
-    from mods.dataset import datapool, table
+    from mods.dataset.datapool import is_datapool, read_datapool
+    from mods.dataset.table import read_table
 
-    if datapool.is_datapool(path):
-        return datapool.read_datapool(
+    if is_datapool(path):
+        return read_datapool(
             path, query=query, window=window, time_range=time_range, exclude=exclude
         )
-    return table.read_table(
-        path, query=query, window=window, time_range=time_range, exclude=exclude
-    )
+    return read_table(path, query=query, window=window, time_range=time_range, exclude=exclude)
