@@ -1,0 +1,144 @@
+"""Names that are asked for: the web's, the site's own, reverse ones, and their answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from mods.dataset.simulate.site import Site
+
+__all__ = ["GROUPS", "Names"]
+
+#: Groups of names; a group's code is its place.
+GROUPS = ("web", "site", "reverse", "tunnel")
+
+_WORDS = [
+    "river",
+    "stone",
+    "maple",
+    "harbor",
+    "cedar",
+    "lumen",
+    "orbit",
+    "delta",
+    "falcon",
+    "meadow",
+    "ember",
+    "quartz",
+    "willow",
+    "anchor",
+    "cobalt",
+    "saffron",
+    "tundra",
+    "violet",
+    "summit",
+    "pebble",
+    "lagoon",
+    "copper",
+    "breeze",
+    "canyon",
+]
+_HOSTS = [
+    "www",
+    "api",
+    "cdn",
+    "img",
+    "static",
+    "mail",
+    "login",
+    "data",
+    "news",
+    "shop",
+    "video",
+    "m",
+    "assets",
+    "sync",
+    "edge",
+    "time",
+    "update",
+]
+_SERVERS = [
+    "www",
+    "mail",
+    "ns1",
+    "ns2",
+    "files",
+    "db",
+    "intranet",
+    "backup",
+    "pbx",
+    "monitor",
+    "vpn",
+    "git",
+    "wiki",
+    "ldap",
+    "auth",
+]
+
+
+@dataclass(frozen=True)
+class Names:
+    """All names, in runs by group, and what is answered for each.
+
+    Attributes
+    ----------
+    names
+        Strings.
+    first, size, skew
+        `(groups,)`: the run of each group, and how uneven its names are asked for.
+    answers, answers_v6
+        A list of addresses for each name.
+    lifetime
+        Seconds that each answer may be kept: `(names,)`.
+    """
+
+    names: pl.Series
+    first: np.ndarray
+    size: np.ndarray
+    skew: np.ndarray
+    answers: pl.Series
+    answers_v6: pl.Series
+    lifetime: np.ndarray
+
+    @classmethod
+    def of(cls, site: Site, seed: int, scale: float) -> Names:
+        """Draw the names of one network."""
+        rng = np.random.default_rng([seed, 2])
+        web = [
+            f"{_HOSTS[n % len(_HOSTS)]}.{_WORDS[(n * 7) % len(_WORDS)]}{n // 24}.example"
+            for n in range(min(int(3000 * scale) + 500, 30_000))
+        ]
+        own = [f"{host}.site.example" for host in _SERVERS]
+        own += [f"host{n}.site.example" for n in range(300)]
+        own += [f"_{s}._tcp.site.example" for s in ("ldap", "kerberos", "sip", "http")]
+        reverse = [f"{n}.10.168.192.in-addr.arpa" for n in range(1, 255)]
+        reverse += [f"{n}.1.20.10.in-addr.arpa" for n in range(1, 255)]
+        groups = [web, own, reverse]
+        size = np.array([len(group) for group in groups])
+        names = [name for group in groups for name in group]
+        answers, answers_v6 = _answers(site, rng, len(names))
+        return cls(
+            names=pl.Series(names),
+            first=np.concatenate([[0], np.cumsum(size)[:-1]]),
+            size=size,
+            skew=np.array([2.6, 2.2, 1.0]),
+            answers=answers,
+            answers_v6=answers_v6,
+            lifetime=rng.choice([30, 60, 300, 900, 3600, 86400], len(names)),
+        )
+
+
+def _answers(site: Site, rng: np.random.Generator, count: int) -> tuple[pl.Series, pl.Series]:
+    pool = site.pools["web_servers"]
+    addresses = site.addresses.to_list()
+    four = [
+        [addresses[pool.first + k % pool.size] for k in row[: 1 + row[3] % 3]]
+        for row in rng.integers(pool.size, size=(count, 4))
+    ]
+    six = [
+        [addresses[pool.first_v6 + k % max(pool.size_v6, 1)]]
+        for k in rng.integers(1 << 30, size=count)
+    ]
+    return pl.Series(four, dtype=pl.List(pl.String)), pl.Series(six, dtype=pl.List(pl.String))
