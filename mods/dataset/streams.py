@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["BLOCK", "LONGEST_LINE", "Lines"]
+__all__ = ["BLOCK", "Lines"]
 
-#: Bytes of a block, unpacked.
-BLOCK = 1 << 24
-#: A line longer than this is no record; it is cut out and told.
-LONGEST_LINE = 1 << 22
+#: Bytes of a block, unpacked; a line that is longer is no record, it is cut out and told.
+BLOCK = 1 << 23
+#: Bytes unpacked at a time.
+_PIECE = 1 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -48,29 +48,33 @@ class Lines:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield blocks, bytes; the last line gets the line's end that it may lack."""
-        rest = b""
+        waiting: list[bytes] = []
+        size = 0
+        number = 1  # of the line with which the next block begins
         skipping = False  # inside of a line that is too long
-        number = 1  # of the line in which `rest` begins
         for piece in self._pieces():
-            end = piece.rfind(b"\n") + 1
             if skipping:
-                first = piece.find(b"\n") + 1
-                if not first:
+                at = piece.find(b"\n")
+                if at < 0:
                     continue
-                # its line end closes the empty line that stands in for it
-                piece, skipping, end = piece[first - 1 :], False, end - first + 1
-            if not end:
-                rest += piece
-                if len(rest) > LONGEST_LINE:
-                    self.too_long.append((number, rest[:200]))
-                    rest, skipping = b"", True
+                # the end of that line closes the empty line that stands in for it
+                piece, skipping = piece[at:], False
+            waiting.append(piece)
+            size += len(piece)
+            if size < BLOCK:
                 continue
-            block = rest + piece[:end]
-            rest = piece[end:]
-            number += block.count(b"\n")
-            yield block
-        if rest or skipping:
-            yield rest + b"\n"
+            joined = b"".join(waiting)
+            end = joined.rfind(b"\n") + 1
+            if not end:
+                self.too_long.append((number, joined[:200]))
+                waiting, size, skipping = [], 0, True
+                continue
+            yield joined if end == size else joined[:end]
+            number += joined.count(b"\n")
+            waiting, size = [joined[end:]], size - end
+        if skipping or size:
+            last = b"".join(waiting)
+            yield last if last.endswith(b"\n") else last + b"\n"
 
     def _pieces(self) -> Iterator[bytes]:
         try:
@@ -82,7 +86,7 @@ class Lines:
                 elif start == _ZSTD:
                     yield from self._unzstd(file)
                 else:
-                    while piece := file.read(BLOCK):
+                    while piece := file.read(_PIECE):
                         self._progress(len(piece))
                         yield piece
         except OSError as error:
@@ -90,10 +94,8 @@ class Lines:
 
     def _gunzip(self, file: BinaryIO) -> Iterator[bytes]:
         unpack = zlib.decompressobj(wbits=31)
-        waiting: list[bytes] = []
-        size = 0
         packed = b""
-        while packed := packed or file.read(1 << 20):
+        while packed := packed or file.read(_PIECE // 4):
             if unpack.eof:  # another member follows, or the padding of some archivers
                 packed = packed.lstrip(b"\0")
                 if not packed:
@@ -101,25 +103,18 @@ class Lines:
                 unpack = zlib.decompressobj(wbits=31)
             before = unpack.copy()
             try:
-                piece = unpack.decompress(packed, BLOCK)
+                piece = unpack.decompress(packed, _PIECE)
             except zlib.error as error:
                 self.damage = f"damaged gzip ({error})"
-                waiting.append(_until_damage(before, packed))
-                break
+                yield _until_damage(before, packed)
+                return
             rest = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
             self._progress(len(packed) - len(rest))
             packed = rest
-            waiting.append(piece)
-            size += len(piece)
-            if size >= BLOCK:
-                yield b"".join(waiting)
-                waiting, size = [], 0
-        else:
-            waiting.append(unpack.flush())
-            if not unpack.eof:
-                self.damage = "truncated gzip"
-        if size or any(waiting):
-            yield b"".join(waiting)
+            yield piece
+        yield unpack.flush()
+        if not unpack.eof:
+            self.damage = "truncated gzip"
 
     def _unzstd(self, file: BinaryIO) -> Iterator[bytes]:
         import pyarrow
@@ -128,7 +123,7 @@ class Lines:
         with pyarrow.input_stream(file, compression="zstd") as unpacked:
             while True:
                 try:
-                    piece = unpacked.read(BLOCK)
+                    piece = unpacked.read(_PIECE)
                 except OSError as error:
                     self.damage = f"damaged or truncated zstd ({error})"
                     return

@@ -19,7 +19,7 @@ from typing import Literal
 
 from mods.dataset.protocols import PROTOCOLS
 from mods.dataset.records import Block, Rejects, empty_records
-from mods.dataset.streams import Lines
+from mods.dataset.streams import BLOCK, Lines
 from mods.dataset.zeek_json import JsonReader
 from mods.dataset.zeek_parquet import read_parquet
 from mods.dataset.zeek_tsv import Header, TsvReader
@@ -225,7 +225,7 @@ class ReadLog:
         if lines.too_long:
             rejects = Rejects()
             for line, text in lines.too_long:
-                rejects.add(line, "a line longer than 4 MiB", text)
+                rejects.add(line, f"a line longer than {BLOCK >> 20} MiB", text)
             protocol = self.log.protocol or next(iter(self._wanted))
             yield Block(protocol, empty_records(self._wanted.get(protocol, ())), rejects)
 

@@ -108,7 +108,7 @@ class TsvReader:
                 self.header.take(block[at:end])
                 line += 1
             else:
-                end = block.find(b"\n#", at) + 1 or len(block)
+                end = _next_header(block, at)
                 part = block if end - at == len(block) else block[at:end]
                 yield from self._part(part, line)
                 line += part.count(b"\n")
@@ -207,6 +207,18 @@ class TsvReader:
         for number, reason in bad.iter_rows():
             rejects.add(number, reason, texts[number - line])
         return records, rejects
+
+
+def _next_header(block: bytes, at: int) -> int:
+    """Return where the next line that begins with `#` begins, the block's end where none does."""
+    # looking for one byte is ten times as fast as for two, where that byte is rare
+    for _ in range(100):
+        at = block.find(b"#", at + 1)
+        if at < 0:
+            return len(block)
+        if block[at - 1] == ord("\n"):
+            return at
+    return block.find(b"\n#", at) + 1 or len(block)
 
 
 def _unescape(text: str) -> str:
