@@ -10,7 +10,7 @@ import pandas as pd
 
 from mods.errors import DataError
 
-__all__ = ["TABLE_COLUMNS", "Forecast", "forecast_table", "index_after", "targets_of"]
+__all__ = ["TABLE_COLUMNS", "Forecast", "as_csv", "forecast_table", "index_after", "targets_of"]
 
 #: The forecast table's columns, in order.
 TABLE_COLUMNS = ("origin", "target", "step", "column", "forecast", "lower", "upper", "actual")
@@ -125,6 +125,18 @@ def forecast_table(
         },
         columns=list(TABLE_COLUMNS),
     )
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    r"""Return a forecast table as CSV; times as ISO 8601 in UTC, nothing where a value is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"origin": pd.to_datetime(["2019-06-01"], utc=True), "actual": [None]})
+    >>> as_csv(table)
+    'origin,actual\n2019-06-01T00:00:00Z,\n'
+    """
+    return str(table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _slide(index: pd.DatetimeIndex) -> pd.Timedelta:

@@ -169,14 +169,15 @@ class Model:
         )
         return Forecast(point, low, high, coverage=self.coverage)
 
-    def backtest(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def backtest(self, frame: pd.DataFrame, *, batch_size: int = PREDICT_BATCH) -> pd.DataFrame:
         """Forecast at every origin with enough history; return the forecast table.
 
         Each forecast sees the rows up to its origin only. `actual` is filled where the frame
-        knows it.
+        knows it. `batch_size` windows are taken at a time, which changes the memory needed and
+        not the forecast.
         """
         origins = self._origins(frame)
-        quantiles = self._quantiles(frame, origins)
+        quantiles = self._quantiles(frame, origins, batch_size)
         low, point, high = (quantiles[..., n] for n in range(3))
         return forecast_table(frame, origins, point, low, high)
 
@@ -210,12 +211,16 @@ class Model:
         check_frame(frame, needed=self.settings.sequence_len)
         return np.arange(self.settings.sequence_len - 1, len(frame))
 
-    def _quantiles(self, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+    def _quantiles(
+        self, frame: pd.DataFrame, origins: np.ndarray, batch_size: int = PREDICT_BATCH
+    ) -> np.ndarray:
         """Return `(origins, steps, columns, quantiles)` in the columns' units."""
         sequence, context, state = self._encoding.encode(frame, origins)
-        return self._encoding.decode(self._run(sequence, context), state)[:, : self.horizon]
+        return self._encoding.decode(self._run(sequence, context, batch_size), state)[
+            :, : self.horizon
+        ]
 
-    def _run(self, sequence: np.ndarray, context: np.ndarray) -> np.ndarray:
+    def _run(self, sequence: np.ndarray, context: np.ndarray, batch_size: int) -> np.ndarray:
         import tensorflow as tf
 
         if self._function is None:
@@ -226,8 +231,8 @@ class Model:
             # One graph for all batch sizes: nothing is traced again when the size changes.
             self._function = tf.function(lambda *a: network(a), input_signature=signature)
         parts = [
-            self._function(sequence[n : n + PREDICT_BATCH], context[n : n + PREDICT_BATCH]).numpy()
-            for n in range(0, len(sequence), PREDICT_BATCH)
+            self._function(sequence[n : n + batch_size], context[n : n + batch_size]).numpy()
+            for n in range(0, len(sequence), batch_size)
         ]
         return np.concatenate(parts)
 

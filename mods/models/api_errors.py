@@ -1,0 +1,74 @@
+"""The one place where an error leaves for the service: as JSON, and as something that pickles.
+
+DEEPaaS runs `predict` and `train` in worker processes and sends exceptions
+back as pickles.  An exception that does not survive that hangs the request and
+every later one; any other than an HTTP exception loses its text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from aiohttp import web
+
+from mods.errors import ModsError
+
+__all__ = ["ServiceError", "translated"]
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceError(web.HTTPException):
+    """An HTTP answer with a JSON body that survives the way between processes.
+
+    Parameters
+    ----------
+    status
+        The HTTP status.
+    message
+        What happened, what was expected and how to mend it.
+    kind
+        The name of the error.
+    """
+
+    status_code = 500
+
+    def __init__(self, status: int, message: str, kind: str) -> None:
+        body = json.dumps({"error": kind, "message": message})
+        super().__init__(text=body, content_type="application/json")
+        self.set_status(status)
+        self.message = message
+        self.kind = kind
+
+    def __str__(self) -> str:
+        # What the status of a failed training shows.
+        return self.message
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, str, str]]:
+        return type(self), (self.status, self.message, self.kind)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn whatever is raised inside into a `ServiceError`."""
+    try:
+        yield
+    except ServiceError:
+        raise
+    except ModsError as error:
+        raise ServiceError(error.status, str(error), type(error).__name__) from None
+    except MemoryError:
+        raise ServiceError(
+            422,
+            "the request needs more memory than there is. Ask for a shorter range.",
+            "DataError",
+        ) from None
+    except Exception as error:
+        logger.exception("a failure of ours")
+        raise ServiceError(
+            500, f"a failure of ours: {type(error).__name__}: {error}", "InternalError"
+        ) from None

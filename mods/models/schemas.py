@@ -1,0 +1,277 @@
+"""The API's arguments and its answer, as DEEPaaS shows and checks them.
+
+Names are those that existing clients send and read.  Validators run in the
+server's own process, before any worker is asked, and answer 422 with the
+field's name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from mods import config
+from mods.dataset.query import parse_query
+from mods.errors import ModsError, RangeError
+from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
+from mods.models.registry import model_path
+from mods.timerange import RowRange, TimeRange, Window
+
+__all__ = ["MEDIA_TYPES", "RESPONSE", "predict_arguments", "ranges", "train_arguments"]
+
+MEDIA_TYPES = ["application/json", "text/csv", "image/png"]
+#: Hyper-parameters that the API takes by the names that existing clients send.
+HYPERPARAMETERS = (
+    "sequence_len",
+    "model_delta",
+    "model_type",
+    "num_epochs",
+    "epochs_patience",
+    "blocks",
+    "steps_ahead",
+    "batch_size",
+)
+
+
+def predict_arguments() -> dict[str, fields.Field]:
+    """Return the arguments of `predict`."""
+    return {
+        "accept": fields.Str(
+            load_default=MEDIA_TYPES[0],
+            validate=validate.OneOf(list(MEDIA_TYPES)),
+            metadata={
+                "description": "What to answer: everything as JSON, the forecast table as CSV, "
+                "or a picture of the last two days.",
+                "location": "headers",
+            },
+        ),
+        "model_name": _text(
+            "default",
+            "The model's name; 'default' is the checkpoint that comes with MODS and forecasts "
+            "networks that it never saw. The metadata list the others.",
+            _checked(model_path),
+        ),
+        "data": fields.Field(
+            load_default=None,
+            allow_none=True,
+            validate=_is_file,
+            metadata={
+                "description": "A table to forecast (TSV, CSV or Parquet, with window_start or "
+                "with rows that are consecutive windows), or a datapool as zip. Without it the "
+                "service's datapool is used, or the sample where there is none.",
+                "type": "file",
+                "location": "form",
+            },
+        ),
+        "time_range": _text(
+            None,
+            "Origins to forecast from, '<2019-06-01,2019-06-03)' in UTC, or row numbers "
+            "'<0,144)' for a table without times; rows before it are history. Without it: the "
+            "last day of the data.",
+            _range,
+        ),
+        "time_ranges_excluded": _ranges("Ranges that count as missing, a list of the same."),
+        "data_select_query": _text(
+            None,
+            "Which columns of a datapool, 'protocol|column~name;...#window_start,window_end'. "
+            "Without it: the model's own query, or the default one.",
+            _checked(parse_query),
+        ),
+        "window_slide": _text(
+            None,
+            "The window's name, for example w01h-s10m. Without it: the model's own, or the "
+            "datapool's.",
+            _checked(Window.parse),
+        ),
+        "batch_size": fields.Int(
+            load_default=4096,
+            validate=validate.Range(1, 65_536),
+            metadata={
+                "description": "Windows that the network takes at a time; changes the memory "
+                "that is needed, not the forecast."
+            },
+        ),
+    }
+
+
+def train_arguments() -> dict[str, fields.Field]:
+    """Return the arguments of `train`."""
+    return {
+        "model_name": _text(
+            "mine",
+            "The name that the model gets; a model of that name is replaced when the training "
+            "has succeeded.",
+            _checked(lambda name: model_path(name, must_exist=False)),
+        ),
+        "data_select_query": _text(
+            config.DEFAULT_QUERY,
+            "Which columns of the datapool, 'protocol|column~name;...#window_start,window_end'.",
+            _checked(parse_query),
+        ),
+        "train_time_range": _text(
+            None, "The part to train on, '<2019-05-01,2019-06-01)'. Without it: all.", _range
+        ),
+        "train_time_ranges_excluded": _ranges("Ranges to leave out of it, a list of the same."),
+        "test_time_range": _text(
+            None,
+            "The part to judge on, after the training part. Without it: the last tenth of the "
+            "training part's end is kept for judging.",
+            _range,
+        ),
+        "test_time_ranges_excluded": _ranges("Ranges to leave out of it, a list of the same."),
+        "window_slide": _text(config.DEFAULT_WINDOW, "The window's name.", _checked(Window.parse)),
+    } | _hyperparameters()
+
+
+#: The answer of `predict` as JSON; its keys are the ones that existing clients read.
+RESPONSE = {
+    "model_name": fields.Str(required=True),
+    "data_select_query": fields.Str(required=True, allow_none=True),
+    "window_slide": fields.Str(required=True, allow_none=True),
+    "time_range": fields.Str(
+        required=True, metadata={"description": "The origins that were forecast from."}
+    ),
+    "time_ranges_excluded": fields.List(fields.Str(), required=True),
+    "steps_ahead": fields.Int(required=True),
+    "batch_size": fields.Int(required=True),
+    "data": fields.Str(
+        required=True,
+        metadata={"description": "What was forecast: upload, datapool or sample."},
+    ),
+    "coverage": fields.Float(
+        required=True,
+        metadata={"description": "The share of actual values that the intervals are to hold."},
+    ),
+    "columns": fields.List(fields.Str(), required=True),
+    "evaluation": fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Scores by step where actual values are known, beside baselines."},
+    ),
+    "predictions": fields.Dict(
+        required=True,
+        metadata={
+            "description": "The forecast table by column: origin, target, step, column, "
+            "forecast, lower, upper, actual; null where a value is missing or not known yet."
+        },
+    ),
+    "warnings": fields.List(fields.Str(), required=True),
+}
+
+
+def ranges(given: Any) -> list[str]:
+    """Return a list of ranges, however a client sent it: as a list, or as JSON in a text.
+
+    Raises
+    ------
+    RangeError
+        Where it is neither.
+
+    Examples
+    --------
+    >>> ranges(['["<2019,2020)", "<2021,2022)"]'])
+    ['<2019,2020)', '<2021,2022)']
+    >>> ranges(None)
+    []
+    """
+    items = [given] if isinstance(given, str) else list(given or ())
+    found: list[str] = []
+    for item in items:
+        text = str(item).strip()
+        if text in ("", "null", "None"):
+            continue
+        if not text.startswith("["):
+            found.append(text)
+            continue
+        try:
+            inner = json.loads(text)
+        except ValueError:
+            inner = None
+        if not isinstance(inner, list) or not all(isinstance(one, str) for one in inner):
+            raise RangeError(
+                f"time ranges {text[:80]!r}",
+                "a list of ranges",
+                'Write for example ["<2019-06-01,2019-06-02)"].',
+            )
+        found.extend(inner)
+    return found
+
+
+def _text(default: str | None, description: str, check: Callable[[Any], None]) -> fields.Str:
+    return fields.Str(
+        load_default=default,
+        allow_none=default is None,
+        validate=[validate.Length(max=2000), check],
+        metadata={"description": description},
+    )
+
+
+def _ranges(description: str) -> fields.List:
+    return fields.List(
+        fields.Str(validate=validate.Length(max=2000)),
+        load_default=list,
+        validate=[validate.Length(max=1000), _all_ranges],
+        metadata={"description": description},
+    )
+
+
+def _hyperparameters() -> dict[str, fields.Field]:
+    """Return the hyper-parameters' fields, made from where they are defined."""
+    made: dict[str, fields.Field] = {}
+    for item in dataclasses.fields(Hyperparameters):
+        if item.name not in HYPERPARAMETERS:
+            continue
+        description = {"description": item.metadata["help"].capitalize() + "."}
+        default, low, high = item.default, item.metadata["low"], item.metadata["high"]
+        if item.name == "model_type":
+            made[item.name] = fields.Str(
+                load_default=default,
+                validate=validate.OneOf(list(MODEL_TYPES)),
+                metadata=description | {"enum": list(MODEL_TYPES)},
+            )
+        elif isinstance(default, bool):
+            made[item.name] = fields.Bool(load_default=default, metadata=description)
+        else:
+            made[item.name] = fields.Int(
+                load_default=default, validate=validate.Range(low, high), metadata=description
+            )
+    return {name: made[name] for name in HYPERPARAMETERS}
+
+
+def _checked(check: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return a validator that says what `check` raised."""
+
+    def validator(value: Any) -> None:
+        try:
+            check(value)
+        except ModsError as error:
+            raise ValidationError(str(error)) from None
+
+    return validator
+
+
+def _any_range(text: str) -> None:
+    try:
+        TimeRange.parse(text)
+    except RangeError:
+        if not text.strip("<(>) ").replace(",", "").strip().isdigit():
+            raise
+        RowRange.parse(text)
+
+
+_range = _checked(_any_range)
+
+
+@_checked
+def _all_ranges(value: Any) -> None:
+    for text in ranges(value):
+        _any_range(text)
+
+
+def _is_file(value: Any) -> None:
+    if value is not None and not hasattr(value, "filename"):
+        raise ValidationError("not a file; send it as multipart/form-data, for example curl -F")
