@@ -10,6 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mods.dataset.simulate.services import DRAWS, SERVICES, STATES, state_draws
+from mods.dataset.simulate.site import Pool
 from mods.dataset.simulate.streams import DIRECTIONS, Stream
 
 __all__ = ["DAY", "MINUTE", "Flows", "draw_flows"]
@@ -69,6 +70,7 @@ def draw_flows(
     streams: Sequence[Stream],
     ts: NDArray[np.int64],
     stream: NDArray[np.int64],
+    refused: NDArray[np.bool_],
 ) -> Flows:
     """Draw everything about connections of which the times and streams are known.
 
@@ -82,16 +84,17 @@ def draw_flows(
         `(flows,)`, microseconds since the epoch, in any order.
     stream
         `(flows,)`, row in `streams`.
+    refused
+        `(flows,)`: whether the service is down and nothing answers.
     """
     order = np.argsort(ts, kind="stable")
-    ts, stream = ts[order], stream[order]
+    ts, stream, refused = ts[order], stream[order], refused[order]
     count = len(ts)
     kind = np.array([_SERVICE_NAMES.index(s.service) for s in streams], dtype=np.int64)[stream]
     v6 = rng.random(count) < np.array([s.v6 for s in streams])[stream]
     orig = _hosts(rng, [s.orig for s in streams], stream, v6)
     resp = _hosts(rng, [s.resp for s in streams], stream, v6)
     state = _STATE_DRAWS[kind, rng.integers(DRAWS, size=count)]
-    refused = np.array([s.refused for s in streams])[stream]
     state = np.where(refused, _unanswered(rng, _IS_TCP[kind]), state).astype(np.uint8)
     answered = _ANSWERED[state]
     seconds = _lognormal(rng, _SECONDS, kind)
@@ -100,15 +103,15 @@ def draw_flows(
     shared = rng.standard_normal(count)
     orig_bytes = _lognormal(rng, _ORIG, kind, shared) * weight
     resp_bytes = _lognormal(rng, _RESP, kind, shared)
-    seconds, orig_bytes, resp_bytes = _as_seen(state, seconds, orig_bytes, resp_bytes)
+    seconds, orig_seen, resp_seen = _as_seen(state, seconds, orig_bytes, resp_bytes)
     ports = _ports(rng, kind)
     return Flows(
-        ts, stream, kind, orig, resp, *ports, state, answered, seconds, orig_bytes, resp_bytes
+        ts, stream, kind, orig, resp, *ports, state, answered, seconds, orig_seen, resp_seen
     )
 
 
 def _hosts(
-    rng: Generator, pools: list, stream: NDArray[np.int64], v6: NDArray[np.bool_]
+    rng: Generator, pools: list[Pool], stream: NDArray[np.int64], v6: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     first = np.array([[p.first, p.first_v6] for p in pools])
     size = np.array([[p.size, p.size_v6] for p in pools])

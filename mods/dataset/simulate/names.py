@@ -2,80 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mods.dataset.simulate.site import Site
+from mods.dataset.simulate.streams import Stream
 
 __all__ = ["GROUPS", "Names"]
 
 #: Groups of names; a group's code is its place.
 GROUPS = ("web", "site", "reverse", "tunnel")
 
-_WORDS = [
-    "river",
-    "stone",
-    "maple",
-    "harbor",
-    "cedar",
-    "lumen",
-    "orbit",
-    "delta",
-    "falcon",
-    "meadow",
-    "ember",
-    "quartz",
-    "willow",
-    "anchor",
-    "cobalt",
-    "saffron",
-    "tundra",
-    "violet",
-    "summit",
-    "pebble",
-    "lagoon",
-    "copper",
-    "breeze",
-    "canyon",
-]
-_HOSTS = [
-    "www",
-    "api",
-    "cdn",
-    "img",
-    "static",
-    "mail",
-    "login",
-    "data",
-    "news",
-    "shop",
-    "video",
-    "m",
-    "assets",
-    "sync",
-    "edge",
-    "time",
-    "update",
-]
-_SERVERS = [
-    "www",
-    "mail",
-    "ns1",
-    "ns2",
-    "files",
-    "db",
-    "intranet",
-    "backup",
-    "pbx",
-    "monitor",
-    "vpn",
-    "git",
-    "wiki",
-    "ldap",
-    "auth",
-]
+# fmt: off
+_WORDS = (
+    "river", "stone", "maple", "harbor", "cedar", "lumen", "orbit", "delta", "falcon", "meadow",
+    "ember", "quartz", "willow", "anchor", "cobalt", "saffron", "tundra", "violet", "summit",
+    "pebble", "lagoon", "copper", "breeze", "canyon",
+)
+_HOSTS = (
+    "www", "api", "cdn", "img", "static", "mail", "login", "data", "news", "shop", "video", "m",
+    "assets", "sync", "edge", "time", "update",
+)
+_SERVERS = (
+    "www", "mail", "ns1", "ns2", "files", "db", "intranet", "backup", "pbx", "monitor", "vpn",
+    "git", "wiki", "ldap", "auth",
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -95,12 +51,12 @@ class Names:
     """
 
     names: pl.Series
-    first: np.ndarray
-    size: np.ndarray
-    skew: np.ndarray
+    first: NDArray[np.int64]
+    size: NDArray[np.int64]
+    skew: NDArray[np.float64]
     answers: pl.Series
     answers_v6: pl.Series
-    lifetime: np.ndarray
+    lifetime: NDArray[np.int64]
 
     @classmethod
     def of(cls, site: Site, seed: int, scale: float) -> Names:
@@ -128,6 +84,17 @@ class Names:
             answers_v6=answers_v6,
             lifetime=rng.choice([30, 60, 300, 900, 3600, 86400], len(names)),
         )
+
+    def of_hosts(
+        self, hosts: NDArray[np.int64], stream: NDArray[np.int64], streams: Sequence[Stream]
+    ) -> NDArray[np.int64]:
+        """Return the row of the name by which each host is called: `(records,)`.
+
+        A host always has the same name, so that names repeat with hosts.
+        """
+        group = np.array([GROUPS.index(s.names) for s in streams])[stream]
+        rows: NDArray[np.int64] = self.first[group] + hosts % self.size[group]
+        return rows
 
 
 def _answers(site: Site, rng: np.random.Generator, count: int) -> tuple[pl.Series, pl.Series]:

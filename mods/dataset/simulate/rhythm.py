@@ -28,7 +28,8 @@ class Job:
     def curve(self, minute: NDArray[np.int64]) -> Array:
         """Return the rate at each minute since the epoch, its mean over a period 1."""
         running = (minute - self.phase) % self.period < self.length
-        return running * (self.period / self.length)
+        rate: Array = running.astype(np.float64) * (self.period / self.length)
+        return rate
 
 
 def rhythm(kind: str, weekday: int, start_of_work: float) -> Array:
@@ -45,7 +46,8 @@ def rhythm(kind: str, weekday: int, start_of_work: float) -> Array:
         Hour of the day, UTC.
     """
     week = np.concatenate([_shape(kind, day, start_of_work) for day in range(7)])
-    return _shape(kind, weekday, start_of_work) / week.mean()
+    rate: Array = _shape(kind, weekday, start_of_work) / week.mean()
+    return rate
 
 
 def _shape(kind: str, weekday: int, start: float) -> Array:
@@ -92,4 +94,5 @@ def wander(seed: int, day: int, series: int) -> Array:
     where = np.arange(MINUTES) * (_KNOTS / MINUTES)
     left = where.astype(int)
     part = where - left
-    return knots[:, left] * (1 - part) + knots[:, left + 1] * part
+    between: Array = knots[:, left] * (1 - part) + knots[:, left + 1] * part
+    return between

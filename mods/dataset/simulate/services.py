@@ -32,6 +32,7 @@ DRAWS = 1024
 
 _TCP = {"SF": 0.9, "RSTO": 0.035, "RSTR": 0.025, "S1": 0.02, "S0": 0.015, "OTH": 0.005}
 _UDP = {"SF": 0.985, "S0": 0.015}
+_GUESS = {"SF": 0.6, "RSTO": 0.3, "S1": 0.1}
 _PROBE = {"S0": 0.74, "REJ": 0.2, "RSTOS0": 0.04, "RSTO": 0.02}
 
 
@@ -73,18 +74,9 @@ SERVICES: dict[str, Service] = {
     "quic": Service("quic", "udp", 443, (8.0, 1.6), (5000, 1.2), (24000, 1.8), _UDP),
     "http": Service("http", "tcp", 80, (0.4, 1.7), (450, 0.7), (3500, 1.9), _TCP, "http", 1.6),
     "dns": Service("dns", "udp", 53, (0.02, 1.2), (45, 0.25), (120, 0.5), _UDP, "dns", 1.3),
-    "dns_tcp": Service("dns", "tcp", 53, (0.06, 1.0), (60, 0.3), (900, 0.6), _TCP, "dns", 1.0),
+    "dns_tcp": Service("dns", "tcp", 53, (0.06, 1.0), (60, 0.3), (900, 0.6), _TCP, "dns"),
     "ssh": Service("ssh", "tcp", 22, (30.0, 2.3), (4200, 1.6), (5200, 1.8), _TCP, "ssh"),
-    "ssh_probe": Service(
-        "ssh",
-        "tcp",
-        22,
-        (2.2, 0.8),
-        (1900, 0.3),
-        (2300, 0.3),
-        {"SF": 0.6, "RSTO": 0.3, "S1": 0.1},
-        "ssh",
-    ),
+    "ssh_probe": Service("ssh", "tcp", 22, (2.2, 0.8), (1900, 0.3), (2300, 0.3), _GUESS, "ssh"),
     "sip": Service("sip", "udp", 5060, (0.2, 1.2), (600, 0.4), (650, 0.4), _UDP, "sip", 2.0),
     "sip_probe": Service(
         "sip", "udp", 5060, (0.01, 0.8), (410, 0.1), (480, 0.2), {"SF": 0.7, "S0": 0.3}, "sip", 1.0

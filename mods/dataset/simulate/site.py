@@ -30,10 +30,6 @@ class Pool:
     size_v6: int = 0
     skew: float = 1.0
 
-    def host(self, number: int) -> Pool:
-        """Return the pool of one host, the `number`-th (modulo the size), IPv4 only."""
-        return Pool(self.first + number % self.size, 1)
-
 
 class Site:
     """The addresses of a simulated network and of the world outside.
@@ -63,25 +59,24 @@ class Site:
         clients6 = self._run6("fd20:10::1:1", 40)
         servers6 = self._run6("fd20:10::10:1", 40)
 
-        def server(number: int, size: int = 1, *, v6: bool = False) -> Pool:
-            return Pool(servers + number - 1, size, servers6 + number % 40, 1 if v6 else 0)
+        def server(number: int, size: int = 1) -> Pool:
+            return Pool(servers + number - 1, size, servers6 + number % 40, 1)
 
         self.pools |= {
             "clients": Pool(clients + 9, 90, clients6, 16, skew=1.6),
             "phones": Pool(clients + 199, 24, skew=1.2),
-            "web": server(10, 2, v6=True),
+            "web": server(10, 2),
             "mail": server(20),
             "files": server(30),
             "database": server(31),
-            "intranet": server(32, v6=True),
+            "intranet": server(32),
             "backup": server(40),
             "pbx": server(50),
-            "resolver": server(53, v6=True),
-            "authoritative": server(54, v6=True),
+            "resolver": server(53),
+            "authoritative": server(54),
             "monitor": server(60),
             "logins": server(70, 8),
             "servers": server(10, 68),
-            "all_clients": Pool(clients, 254),
             "all_servers": Pool(servers, 254),
             "everything": Pool(clients, 508),
         }

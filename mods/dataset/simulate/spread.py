@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from mods.dataset.simulate.conn import pick
 from mods.dataset.simulate.flows import Flows
-from mods.dataset.simulate.schemas import FIELDS
+from mods.dataset.simulate.schemas import FIELDS, PROTOCOLS
 from mods.dataset.simulate.services import SERVICES
 
 __all__ = ["Spread", "spread"]
 
 _KINDS = list(SERVICES.values())
 _RECORDS = np.array([kind.records for kind in _KINDS])
+_UDP = np.array([kind.proto == "udp" for kind in _KINDS])
+_LOGGED = {name: np.array([kind.log == name for kind in _KINDS]) for name in PROTOCOLS}
+_SHARED = ("proto", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Spread:
 
     def connection(self, protocol: str) -> dict[str, pl.Series]:
         """Return time, uid, hosts and ports, and what else a log takes from the connection."""
-        taken = [name for name, _ in FIELDS[protocol] if name in ("proto", *_SHARED)]
+        taken = [name for name, _ in FIELDS[protocol] if name in _SHARED]
         columns = {name: pick(self.conn[name], self.flow) for name in taken}
         columns["ts"] = pl.Series(self.ts).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         return columns
@@ -57,19 +60,15 @@ class Spread:
         return np.maximum(np.round(part, 6), 1e-6)
 
 
-_SHARED = ("uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
-
-
 def spread(rng: Generator, protocol: str, conn: pl.DataFrame, flows: Flows, end: int) -> Spread:
     """Draw the records of a protocol's log from the day's connections.
 
-    A connection of which nothing was answered leaves no record, but for DNS and
-    SIP, where a question alone is one.  Times lie in the connection, before `end`.
+    A connection of which nothing was answered leaves no record, but for
+    questions over UDP (DNS, SIP), which are one.  Times lie in the connection,
+    before `end`.
     """
-    logged = np.array([kind.log == protocol for kind in _KINDS])[flows.kind]
-    if protocol not in ("dns", "sip"):
-        logged &= flows.answered
-    rows = np.flatnonzero(logged)
+    kinds = _LOGGED[protocol][flows.kind]
+    rows = np.flatnonzero(kinds & (flows.answered | _UDP[flows.kind]))
     count = 1 + rng.poisson(_RECORDS[flows.kind[rows]] - 1)
     flow = np.repeat(rows, count)
     depth = np.arange(len(flow)) - np.repeat(np.cumsum(count) - count, count) + 1

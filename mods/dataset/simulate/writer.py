@@ -1,69 +1,92 @@
-"""Writing record tables as Zeek's ASCII writer does: TSV with its header, or JSON lines."""
+"""Record tables as text, as Zeek's ASCII writer has it: TSV with its header, or JSON lines."""
 
 from __future__ import annotations
 
-import gzip
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
 from mods.dataset.simulate.schemas import FIELDS
 
-__all__ = ["log_name", "tsv_footer", "tsv_header", "tsv_lines", "write_log"]
+__all__ = ["WRITERS", "JsonWriter", "TsvWriter", "Writer", "log_name"]
 
 
-def tsv_header(protocol: str, opened: int) -> bytes:
-    """Return the header of a TSV log that was opened at `opened`, microseconds since the epoch."""
-    fields = FIELDS[protocol]
-    lines = (
-        "#separator \\x09",
-        "#set_separator\t,",
-        "#empty_field\t(empty)",
-        "#unset_field\t-",
-        f"#path\t{protocol}",
-        f"#open\t{_stamp(opened)}",
-        "#fields\t" + "\t".join(name for name, _ in fields),
-        "#types\t" + "\t".join(zeek for _, zeek in fields),
-    )
-    return ("\n".join(lines) + "\n").encode()
+class Writer(Protocol):
+    """What turns records into the text of a log; times in microseconds since the epoch."""
+
+    def header(self, protocol: str, opened: int) -> bytes:
+        """Return what stands before the records."""
+
+    def lines(self, records: pl.DataFrame, protocol: str) -> bytes:
+        """Return the records, one a line."""
+
+    def footer(self, closed: int) -> bytes:
+        """Return what stands after the records."""
 
 
-def tsv_footer(closed: int) -> bytes:
-    """Return the last line of a TSV log."""
-    return f"#close\t{_stamp(closed)}\n".encode()
+class TsvWriter:
+    r"""Tab-separated values: six decimals, `-` for unset, `(empty)` for an empty set.
 
+    Strings must hold no tabs, line ends or, in sets, commas; Zeek would escape them.
 
-def tsv_lines(records: pl.DataFrame, protocol: str) -> bytes:
-    """Return the records as lines of a TSV log.
-
-    Times and intervals have six decimals, unset is `-`, an empty set `(empty)`.
+    Examples
+    --------
+    >>> TsvWriter().footer(3_600_000_000)
+    b'#close\t1970-01-01-01-00-00\n'
     """
-    ready = records.select(_tsv_column(name, zeek) for name, zeek in FIELDS[protocol])
-    text = ready.write_csv(
-        None,
-        include_header=False,
-        separator="\t",
-        null_value="-",
-        quote_style="never",
-        float_precision=6,
-    )
-    return text.encode()
+
+    def header(self, protocol: str, opened: int) -> bytes:
+        """Return the eight lines that tell the dialect, the fields and their types."""
+        fields = FIELDS[protocol]
+        lines = (
+            "#separator \\x09",
+            "#set_separator\t,",
+            "#empty_field\t(empty)",
+            "#unset_field\t-",
+            f"#path\t{protocol}",
+            f"#open\t{_stamp(opened)}",
+            "#fields\t" + "\t".join(name for name, _ in fields),
+            "#types\t" + "\t".join(zeek for _, zeek in fields),
+        )
+        return ("\n".join(lines) + "\n").encode()
+
+    def lines(self, records: pl.DataFrame, protocol: str) -> bytes:
+        """Return the records, one a line."""
+        ready = _in_seconds(records).select(
+            _tsv_column(name, zeek) for name, zeek in FIELDS[protocol]
+        )
+        return _text(ready, separator="\t", null_value="-", float_precision=6)
+
+    def footer(self, closed: int) -> bytes:
+        """Return the line that tells when the log was closed."""
+        return f"#close\t{_stamp(closed)}\n".encode()
 
 
-def _tsv_column(name: str, zeek: str) -> pl.Expr:
-    column = pl.col(name)
-    if zeek == "time":
-        return column.dt.epoch("us") / 1e6
-    if zeek == "bool":
-        return pl.when(column).then(pl.lit("T")).when(~column).then(pl.lit("F")).alias(name)
-    if zeek == "vector[interval]":
-        # Simulated times to live are whole seconds.
-        column = column.list.eval(pl.format("{}.000000", pl.element().cast(pl.Int64)))
-    if zeek.startswith(("set[", "vector[")):
-        joined = column.list.join(",")
-        return pl.when(column.list.len() == 0).then(pl.lit("(empty)")).otherwise(joined).alias(name)
-    return column
+class JsonWriter:
+    """JSON lines: unset fields are left out, times are seconds since the epoch."""
+
+    def header(self, protocol: str, opened: int) -> bytes:
+        """Return nothing: a JSON log has no header."""
+        return b""
+
+    def lines(self, records: pl.DataFrame, protocol: str) -> bytes:
+        """Return the records, one a line."""
+        first, *others = (
+            _json_member(name, zeek, records[name].null_count() > 0)
+            for name, zeek in FIELDS[protocol]
+            if records[name].null_count() < len(records)
+        )
+        whole = pl.concat_str([pl.lit("{"), first.str.slice(1), *others, pl.lit("}")])
+        return _text(_in_seconds(records).select(whole))
+
+    def footer(self, closed: int) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+#: Formats by name.
+WRITERS: dict[str, type[TsvWriter] | type[JsonWriter]] = {"tsv": TsvWriter, "json": JsonWriter}
 
 
 def log_name(protocol: str, start: int, end: int, suffix: str) -> str:
@@ -78,9 +101,67 @@ def log_name(protocol: str, start: int, end: int, suffix: str) -> str:
     return f"{protocol}.{first}-{last}{suffix}"
 
 
-def write_log(path: Path, content: bytes) -> None:
-    """Write a log, compressed where its name ends in `.gz`; equal content makes equal files."""
-    path.write_bytes(gzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
+def _in_seconds(records: pl.DataFrame) -> pl.DataFrame:
+    # Polars divides by a number as it multiplies by its reciprocal, which is one digit off.
+    seconds = records["ts"].dt.epoch("us").to_numpy() / 1e6
+    return records.with_columns(ts=pl.Series(seconds))
+
+
+def _text(
+    ready: pl.DataFrame,
+    *,
+    separator: str = ",",
+    null_value: str = "",
+    float_precision: int | None = None,
+) -> bytes:
+    text = ready.write_csv(
+        None,
+        include_header=False,
+        separator=separator,
+        null_value=null_value,
+        float_precision=float_precision,
+        quote_style="never",
+    )
+    return text.encode()
+
+
+def _tsv_column(name: str, zeek: str) -> pl.Expr:
+    column = pl.col(name)
+    if zeek == "bool":
+        return _either(column, "T", "F").alias(name)
+    if zeek == "vector[interval]":
+        # Simulated times to live are whole seconds.
+        column = column.list.eval(pl.format("{}.000000", pl.element().cast(pl.Int64)))
+    if zeek.startswith(("set[", "vector[")):
+        joined = column.list.join(",")
+        return pl.when(column.list.len() == 0).then(pl.lit("(empty)")).otherwise(joined).alias(name)
+    return column
+
+
+def _json_member(name: str, zeek: str, some_unset: bool) -> pl.Expr:
+    """Return `,"name":value` as text, empty where the value is unset."""
+    column = pl.col(name)
+    if zeek == "bool":
+        value = _either(column, "true", "false")
+    elif zeek.startswith(("set[", "vector[")):
+        inner = zeek[zeek.index("[") + 1 : -1]
+        joined = column.list.eval(_json_value(pl.element(), inner)).list.join(",")
+        value = pl.concat_str([pl.lit("["), joined, pl.lit("]")])
+    else:
+        value = _json_value(column, zeek)
+    member = pl.concat_str([pl.lit(f',"{name}":'), value])
+    return member.fill_null("") if some_unset else member
+
+
+def _json_value(column: pl.Expr, zeek: str) -> pl.Expr:
+    if zeek in ("time", "interval", "count", "port"):
+        return column.cast(pl.String)
+    escaped = column.str.replace_all('"', '\\"', literal=True)
+    return pl.concat_str([pl.lit('"'), escaped, pl.lit('"')])
+
+
+def _either(column: pl.Expr, true: str, false: str) -> pl.Expr:
+    return pl.when(column).then(pl.lit(true)).when(~column).then(pl.lit(false))
 
 
 def _stamp(microseconds: int) -> str:
