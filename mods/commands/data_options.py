@@ -1,0 +1,48 @@
+"""The options that every command shares which takes data and a model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mods.models.mods_model import Model
+
+__all__ = ["add_data_arguments", "read_for_model"]
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `--data`, `--model`, `--window` and `--range`."""
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="a datapool (directory or zip) or a table (TSV, CSV, Parquet)",
+    )
+    parser.add_argument(
+        "--model", required=True, help="the name of a model, or the path of its bundle"
+    )
+    parser.add_argument(
+        "--window",
+        metavar="W",
+        help="the window's name, for example w01h-s10m (default: the model's)",
+    )
+    parser.add_argument(
+        "--range",
+        metavar="R",
+        help="origins in this range only, for example '<2019-06-01,2019-06-03)', or row numbers"
+        " where the data carry no time; rows before it are history",
+    )
+
+
+def read_for_model(arguments: argparse.Namespace) -> tuple[Model, pd.DataFrame]:
+    """Return the model, and all of the data as it wants them."""
+    from mods.dataset import read_data
+    from mods.models.mods_model import Model
+    from mods.models.registry import locate_model
+
+    model = Model.load(locate_model(arguments.model))
+    window = arguments.window or model.window
+    frame = read_data(arguments.data, query=model.config.get("query"), window=window)
+    return model, frame

@@ -1,0 +1,137 @@
+"""`mods evaluate`: judge a model beside its baselines."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mods.commands import Report
+
+if TYPE_CHECKING:
+    from mods.models.evaluation import Evaluation
+
+HELP = (
+    "Judge a model on the origins in a range: forecasts against what came, step by step, beside"
+    " persistence, seasonal naive and gradient boosting on the same rows. Rows before the range"
+    " are the history that forecasts see and that the baselines learn from."
+)
+EXAMPLE = (
+    "mods evaluate --data data/test/sample-test-w01h-s10m.tsv --model default --range '<720,1008)'"
+)
+
+_TITLES = {
+    "persistence": "persistence",
+    "seasonal_naive": "seasonal naive",
+    "gradient_boosting": "gradient boosting",
+}
+#: Steps that the text shows; the document has all of them.
+_SHOWN = (1, 3, 6, 12)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from mods.commands.data_options import add_data_arguments
+
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--baselines",
+        metavar="NAMES",
+        help="which of persistence, seasonal_naive, gradient_boosting, separated by commas"
+        " (default: all that the history before the range allows)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """Judge the model."""
+    from mods.commands.data_options import read_for_model
+    from mods.models.evaluation import evaluate
+
+    model, frame = read_for_model(arguments)
+    names = arguments.baselines
+    evaluation = evaluate(
+        model,
+        frame,
+        include=arguments.range,
+        baselines=None if names is None else [n.strip() for n in names.split(",") if n.strip()],
+    )
+    return Report(_text(evaluation), evaluation.document())
+
+
+def _text(evaluation: Evaluation) -> str:
+    lines = [
+        f"{evaluation.origins} origins from {evaluation.first} to {evaluation.last};"
+        " SMAPE in %, lower is better; MASE below 1 is better than persistence",
+        "",
+        *_table(evaluation),
+        "",
+        _periods(evaluation),
+        *_verdict(evaluation),
+        *(f"Note: {note}." for note in evaluation.notes),
+    ]
+    return "\n".join(lines)
+
+
+def _table(evaluation: Evaluation) -> Iterable[str]:
+    rungs = list(evaluation.baselines)
+    width = max(len(name) for name in (*evaluation.columns, "column"))
+    titles = [_TITLES[name] for name in rungs]
+    head = f"{'step':>4}  {'column':<{width}}  {'model':>7}  "
+    yield head + "  ".join(f"{t:>7}" for t in titles) + f"  {'MASE':>5}  {'R2':>6}  {'coverage':>8}"
+    for step in evaluation.steps:
+        if step not in _SHOWN and step != evaluation.steps[-1]:
+            continue
+        row = evaluation.steps.index(step)
+        mine = evaluation.model
+        for place in (*range(len(evaluation.columns)), None):
+            if place is None and len(evaluation.columns) == 1:
+                continue
+            name = "mean" if place is None else evaluation.columns[place]
+            cell = (row,) if place is None else (row, place)
+            rest = [
+                f"{_number(s['smape'][cell].mean(), 2):>{max(7, len(t))}}"
+                for s, t in zip(evaluation.baselines.values(), titles, strict=True)
+            ]
+            yield (
+                f"{step:>4}  {name:<{width}}  {_number(mine['smape'][cell].mean(), 2):>7}  "
+                + "  ".join(rest)
+                + f"  {_number(mine['mase'][cell].mean(), 3):>5}"
+                + f"  {_number(mine['r2'][cell].mean(), 3):>6}"
+                + f"  {_number(100 * mine['coverage'][cell].mean(), 1):>6} %"
+            )
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if value == value else "-"
+
+
+def _periods(evaluation: Evaluation) -> str:
+    found = (
+        f"{name} {f'{period} windows' if period else 'none'}"
+        for name, period in zip(evaluation.columns, evaluation.periods, strict=True)
+    )
+    return f"Periods that seasonal naive found: {', '.join(found)}."
+
+
+def _verdict(evaluation: Evaluation) -> Iterable[str]:
+    losses = evaluation.losses()
+    for baseline in evaluation.baselines:
+        title = _TITLES[baseline]
+        steps = evaluation.rung_steps(baseline)
+        lost = [loss for loss in losses if loss.baseline == baseline]
+        if not lost:
+            yield f"The model is ahead of {title} at every step and in every column."
+            continue
+        for column in evaluation.columns:
+            at = [loss for loss in lost if loss.column == column]
+            if at:
+                worst = max(at, key=lambda loss: loss.model - loss.rung)
+                where = "every step" if len(at) == len(steps) else _steps([k.step for k in at])
+                yield (
+                    f"The model loses to {title} in {column} at {where}: SMAPE"
+                    f" {worst.model:.2f} against {worst.rung:.2f} at step {worst.step}."
+                )
+
+
+def _steps(steps: list[int]) -> str:
+    return f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
