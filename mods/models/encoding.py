@@ -27,7 +27,7 @@ from mods.models.scaling import (
 from mods.models.seasonality import seasonal_periods
 from mods.timerange import Window
 
-__all__ = ["ScaleFree"]
+__all__ = ["ScaleFree", "typical_targets"]
 
 #: How often each group of context inputs is masked in training.
 MASKED_SHARE = 0.1
@@ -55,6 +55,7 @@ class ScaleFree:
     """
 
     def __init__(self, settings: Hyperparameters, window: str | None) -> None:
+        self._settings = settings
         parsed = None if window is None else Window.parse(window)
         self.plan = InputPlan(
             sequence_len=settings.sequence_len,
@@ -72,6 +73,12 @@ class ScaleFree:
     def shape(self) -> dict[str, int]:
         """Sizes for `architectures.build_network`."""
         return {"channels": len(CHANNELS), "context": len(context_names(self.plan)), "columns": 1}
+
+    def for_window(self, window: str | None) -> ScaleFree:
+        """Return the same for data of another window: a checkpoint of none serves them all."""
+        other = ScaleFree(self._settings, window)
+        other.periods, other.step_scale = self.periods, self.step_scale
+        return other
 
     def learn(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
         """Find the periods and the outputs' unit, from rows up to the last origin's targets."""
@@ -95,13 +102,21 @@ class ScaleFree:
         """
         parts = []
         for name in frame.columns:
-            inputs = self._inputs(frame, name, origins)[0]
-            wanted = _targets(frame, name, origins, inputs, self.plan.horizon)
+            inputs = self._inputs(frame, name, origins)
+            starts = np.cumsum([0, *(len(part.floor) for part in inputs)])
+            wanted = np.concatenate(
+                [
+                    _targets(frame, name, origins[first:end], part, self.plan.horizon)
+                    for part, first, end in zip(inputs, starts, starts[1:], strict=False)
+                ]
+            )
             wanted = np.clip(wanted / self.step_scale, -100.0, 100.0)
             weight = 1.0 / np.maximum(_typical(wanted[weigh]), 0.05)
             known = np.isfinite(wanted)
             target = np.stack([np.where(known, wanted, 0.0), known * weight], axis=-1)
-            parts.append((inputs.sequence, inputs.context, target[:, :, None].astype(np.float32)))
+            sequence = np.concatenate([part.sequence for part in inputs])
+            context = np.concatenate([part.context for part in inputs])
+            parts.append((sequence, context, target[:, :, None].astype(np.float32)))
         return Arrays(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
     def encode(
@@ -178,6 +193,20 @@ class ScaleFree:
         edges = [n for n in range(1, len(keys)) if keys[n] != keys[n - 1]]
         parts = np.split(origins, edges)
         return [(part, keys[start]) for part, start in zip(parts, [0, *edges], strict=True)]
+
+
+def typical_targets(encoding: ScaleFree, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
+    """Return the mean size of a frame's targets in spreads: `(horizon,)`, for `step_scale`."""
+    sizes = []
+    for name in frame.columns:
+        parts = encoding._inputs(frame, name, origins)
+        starts = np.cumsum([0, *(len(part.floor) for part in parts)])
+        wanted = [
+            _targets(frame, name, origins[first:end], part, encoding.plan.horizon)
+            for part, first, end in zip(parts, starts, starts[1:], strict=False)
+        ]
+        sizes.append(_typical(np.concatenate(wanted)))
+    return np.asarray(np.nanmedian(np.stack(sizes), axis=0))
 
 
 def _targets(

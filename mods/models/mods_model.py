@@ -200,6 +200,25 @@ class Model:
         model._network = bundle.network
         return model
 
+    @classmethod
+    def of_parts(
+        cls,
+        settings: Hyperparameters,
+        network: Any,
+        encoding: ScaleFree,
+        training: dict[str, Any],
+    ) -> Self:
+        """Make a model for every column and window of a network that was trained elsewhere."""
+        model = cls(**settings.as_dict())
+        model._network, model._encoding = network, encoding
+        model.config |= {
+            "columns": [],
+            "window": None,
+            "encoding": encoding.state(),
+            "training": training,
+        }
+        return model
+
     def _split(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the origins to train on and to validate on, the horizon between them."""
         first, horizon = self.settings.sequence_len - 1, self.settings.horizon
@@ -215,10 +234,11 @@ class Model:
         self, frame: pd.DataFrame, origins: np.ndarray, batch_size: int = PREDICT_BATCH
     ) -> np.ndarray:
         """Return `(origins, steps, columns, quantiles)` in the columns' units."""
-        sequence, context, state = self._encoding.encode(frame, origins)
-        return self._encoding.decode(self._run(sequence, context, batch_size), state)[
-            :, : self.horizon
-        ]
+        # A checkpoint made for every window takes the data's own.
+        window = self.window or frame.attrs.get("window")
+        encoding = self._encoding if self.window else self._encoding.for_window(window)
+        sequence, context, state = encoding.encode(frame, origins)
+        return encoding.decode(self._run(sequence, context, batch_size), state)[:, : self.horizon]
 
     def _run(self, sequence: np.ndarray, context: np.ndarray, batch_size: int) -> np.ndarray:
         import tensorflow as tf
