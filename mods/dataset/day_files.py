@@ -1,0 +1,213 @@
+"""Where a datapool keeps the features of a protocol, day and window: plain files and zips.
+
+    <protocol>/<YYYY>/<MM>/<DD>/<window>.tsv    (or .parquet)
+
+as plain files or as members of zips, at any depth below the datapool.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+
+from mods.dataset.archive import MAX_MEMBER, Archive
+from mods.errors import DataError, ModsError, ModsWarning, NotFoundError
+
+__all__ = ["DayFile", "day_files", "is_datapool", "read_all"]
+
+_NAME = re.compile(
+    r"(?:^|/)(?P<protocol>[A-Za-z0-9_-]+)/(?P<year>\d{4})/(?P<month>\d\d)/(?P<day>\d\d)/"
+    r"(?P<window>w\d\d[smhd]-s\d\d[smhd])\.(?P<kind>tsv|parquet)$",
+    re.ASCII,
+)
+_DAY_ZIP = re.compile(r"\d{4}-\d\d-\d\d\.zip", re.ASCII)
+_CONTENTS = "files such as conn/2019/06/01/w01h-s10m.tsv"
+
+
+@dataclass(frozen=True)
+class DayFile:
+    """The features of one protocol, day and window, wherever they are stored.
+
+    `member` is the name inside the zip `path`, None where `path` is the file
+    itself; `kind` is `tsv` or `parquet`.
+    """
+
+    protocol: str
+    day: date
+    window: str
+    path: Path
+    member: str | None = None
+    kind: str = "tsv"
+
+    @property
+    def name(self) -> str:
+        """The name for messages."""
+        return f"{self.path}: {self.member}" if self.member else str(self.path)
+
+    @property
+    def key(self) -> tuple[str, str, date]:
+        """What it holds: a datapool has one file for each."""
+        return self.protocol, self.window, self.day
+
+    @property
+    def rank(self) -> int:
+        """Which of several files with one key is read: the lowest.
+
+        A plain file beside a zip is what was made since the zip was; a zip of
+        one day is made anew more easily than one of a month.
+        """
+        if self.member is None:
+            return 0 if self.kind == "tsv" else 1
+        return 2 if _DAY_ZIP.fullmatch(self.path.name) else 3
+
+    def read(self) -> bytes:
+        """Return the stored bytes; raise `DataError` where they cannot be read."""
+        return next(read_all([self]))[1]
+
+
+def is_datapool(path: Path | str) -> bool:
+    """Return whether `path` is a folder or a zip, and so no table."""
+    path = Path(path)
+    try:
+        return path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))
+    except (OSError, ValueError):
+        return False
+
+
+def day_files(
+    pool: Path | str, complain: Callable[[ModsError], None] | None = None
+) -> list[DayFile]:
+    """List the day files of a datapool, sorted by protocol, window and day.
+
+    A day that is stored twice is listed once, with a warning; see `DayFile.rank`.
+
+    Parameters
+    ----------
+    pool
+        A folder or a zip.
+    complain
+        Called with the error of each zip that cannot be used, which is then left
+        out; by default it is raised.
+
+    Raises
+    ------
+    NotFoundError
+        Where there is no such datapool.
+    DataError
+        Where it holds no day file, or a zip that is damaged or hostile.
+    """
+    pool = Path(pool)
+    found: dict[tuple[str, str, date], DayFile] = {}
+    twice: list[tuple[DayFile, DayFile]] = []
+    for path in _paths(pool):
+        try:
+            files = _listed(path, is_zip=path == pool or path.suffix.lower() == ".zip")
+        except DataError as error:
+            if complain is None:
+                raise
+            complain(error)
+            continue
+        for file in files:
+            other = found.setdefault(file.key, file)
+            if other is not file:
+                found[file.key], unused = sorted((other, file), key=lambda f: f.rank)
+                twice.append((found[file.key], unused))
+    if twice:
+        used, unused = twice[0]
+        more = f" (and {len(twice) - 1:,} other days)" if len(twice) > 1 else ""
+        warnings.warn(
+            f"{used.protocol} of {used.day} is stored twice{more}: {used.name} is read, "
+            f"{unused.name} is not",
+            ModsWarning,
+            stacklevel=3,
+        )
+    if not found and complain is None:
+        raise DataError(
+            f"{str(pool)!r} holds no features", _CONTENTS, "Make them with 'mods features'."
+        )
+    return [found[key] for key in sorted(found)]
+
+
+def _paths(pool: Path) -> Iterator[Path]:
+    """Yield the files below a datapool in a fixed order; a symlink loop is walked once."""
+    if pool.is_file():
+        yield pool
+        return
+    if not pool.is_dir():
+        raise NotFoundError(f"no datapool {str(pool)!r}", "a folder or a zip", "Check the path.")
+    seen = set()
+
+    def unreadable(error: OSError) -> None:
+        raise DataError(
+            f"cannot read {error.filename!r}: {error.strerror}", mend="Check its permissions."
+        )
+
+    for folder, subfolders, names in os.walk(pool, followlinks=True, onerror=unreadable):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith((".tsv", ".parquet", ".zip")):
+                yield Path(folder, name)
+
+
+def _listed(path: Path, is_zip: bool) -> list[DayFile]:
+    if not is_zip:
+        file = _day_file(path.as_posix(), path, None)
+        return [] if file is None else [file]
+    with Archive(path) as archive:
+        files = [_day_file(name, path, name) for name in archive.names]
+    return [file for file in files if file is not None]
+
+
+def _day_file(name: str, path: Path, member: str | None) -> DayFile | None:
+    match = _NAME.search(name)
+    if match is None:
+        return None
+    try:
+        day = date(int(match["year"]), int(match["month"]), int(match["day"]))
+    except ValueError:
+        return None
+    return DayFile(match["protocol"], day, match["window"], path, member, match["kind"])
+
+
+def read_all(files: Iterable[DayFile]) -> Iterator[tuple[DayFile, bytes]]:
+    """Yield each file with its bytes; a zip is opened once for all that follow each other in it.
+
+    Raises
+    ------
+    DataError
+        Where a file cannot be read.
+    """
+    for path, group in groupby(files, key=lambda file: file.path):
+        of_path = list(group)
+        if of_path[0].member is None:
+            yield from ((file, _plain(path)) for file in of_path)
+            continue
+        with Archive(path) as archive:
+            for file in of_path:
+                yield file, archive.read(file.member or "")
+
+
+def _plain(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_MEMBER:
+            raise DataError(
+                f"{str(path)!r} has {path.stat().st_size:,} bytes",
+                f"the features of one day, at most {MAX_MEMBER:,} bytes",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read {str(path)!r}: {error.strerror}", mend="Check its permissions."
+        ) from None
