@@ -55,17 +55,18 @@ def run(arguments: argparse.Namespace) -> Report:
         include=arguments.range,
         baselines=None if names is None else [n.strip() for n in names.split(",") if n.strip()],
     )
-    return Report(_text(evaluation), evaluation.document())
+    return Report(evaluation_text(evaluation), evaluation.document())
 
 
-def _text(evaluation: Evaluation) -> str:
+def evaluation_text(evaluation: Evaluation) -> str:
+    """Return an evaluation as text for people: the table, the periods and the verdict."""
     lines = [
         f"{evaluation.origins} origins from {evaluation.first} to {evaluation.last};"
         " SMAPE in %, lower is better; MASE below 1 is better than persistence",
         "",
         *_table(evaluation),
         "",
-        _periods(evaluation),
+        *_periods(evaluation),
         *_verdict(evaluation),
         *(f"Note: {note}." for note in evaluation.notes),
     ]
@@ -105,12 +106,14 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if value == value else "-"
 
 
-def _periods(evaluation: Evaluation) -> str:
+def _periods(evaluation: Evaluation) -> Iterable[str]:
+    if not evaluation.periods:
+        return
     found = (
         f"{name} {f'{period} windows' if period else 'none'}"
         for name, period in zip(evaluation.columns, evaluation.periods, strict=True)
     )
-    return f"Periods that seasonal naive found: {', '.join(found)}."
+    yield f"Periods that seasonal naive found: {', '.join(found)}."
 
 
 def _verdict(evaluation: Evaluation) -> Iterable[str]:
