@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mods.dataset.simulate.site import Site
@@ -74,14 +75,13 @@ class Names:
         groups = [web, own, reverse]
         size = np.array([len(group) for group in groups])
         names = [name for group in groups for name in group]
-        answers, answers_v6 = _answers(site, rng, len(names))
         return cls(
             names=pl.Series(names),
             first=np.concatenate([[0], np.cumsum(size)[:-1]]),
             size=size,
             skew=np.array([2.6, 2.2, 1.0]),
-            answers=answers,
-            answers_v6=answers_v6,
+            answers=_answers(site, rng, len(names), v6=False),
+            answers_v6=_answers(site, rng, len(names), v6=True),
             lifetime=rng.choice([30, 60, 300, 900, 3600, 86400], len(names)),
         )
 
@@ -97,15 +97,13 @@ class Names:
         return rows
 
 
-def _answers(site: Site, rng: np.random.Generator, count: int) -> tuple[pl.Series, pl.Series]:
+def _answers(site: Site, rng: np.random.Generator, count: int, *, v6: bool) -> pl.Series:
+    """Return one to three addresses of the outside world for each name (one by IPv6)."""
     pool = site.pools["web_servers"]
-    addresses = site.addresses.to_list()
-    four = [
-        [addresses[pool.first + k % pool.size] for k in row[: 1 + row[3] % 3]]
-        for row in rng.integers(pool.size, size=(count, 4))
-    ]
-    six = [
-        [addresses[pool.first_v6 + k % max(pool.size_v6, 1)]]
-        for k in rng.integers(1 << 30, size=count)
-    ]
-    return pl.Series(four, dtype=pl.List(pl.String)), pl.Series(six, dtype=pl.List(pl.String))
+    first, size = (pool.first_v6, pool.size_v6) if v6 else (pool.first, pool.size)
+    length = np.ones(count, np.int64) if v6 else rng.integers(1, 4, size=count)
+    chosen = site.addresses.gather(first + rng.integers(size, size=int(length.sum())))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(length)]))
+    lists = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, chosen.to_arrow()))
+    assert isinstance(lists, pl.Series)
+    return lists
