@@ -39,10 +39,16 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def read_for_model(arguments: argparse.Namespace) -> tuple[Model, pd.DataFrame]:
     """Return the model, and all of the data as it wants them."""
     from mods.dataset import read_data
+    from mods.dataset.datapool import is_datapool
     from mods.models.mods_model import Model
     from mods.models.registry import locate_model
 
     model = Model.load(locate_model(arguments.model))
-    window = arguments.window or model.window
-    frame = read_data(arguments.data, query=model.config.get("query"), window=window)
+    if is_datapool(arguments.data):
+        window = arguments.window or model.window
+        return model, read_data(arguments.data, query=model.config.get("query"), window=window)
+    # A table with times says itself what its windows are.
+    frame = read_data(arguments.data, window=arguments.window)
+    if frame.attrs.get("window") is None:
+        frame.attrs["window"] = model.window
     return model, frame

@@ -83,7 +83,8 @@ class Evaluation:
     boosted_steps
         At which steps there are trees.
     periods
-        For each column the period that seasonal naive uses, windows, 0 for none.
+        For each column the period that seasonal naive uses, windows, 0 for none; empty where
+        no rung was asked for that uses one.
     origins
         How many origins were judged.
     first, last
@@ -127,7 +128,7 @@ class Evaluation:
                 for name, scores in self.baselines.items()
             },
             "origins": {"count": self.origins, "first": str(self.first), "last": str(self.last)},
-            "periods": dict(zip(self.columns, self.periods, strict=True)),
+            "periods": dict(zip(self.columns, self.periods, strict=False)),
             "loses_to": [vars(loss) for loss in self.losses()],
             "notes": list(self.notes),
         }
@@ -293,7 +294,9 @@ class _Ladder:
         self.notes: list[str] = []
         history = int(rows[0]) + 1
         names = _baseline_names(asked)
-        self.periods = self._find_periods(values, history, int(steps[-1]))
+        self.periods: tuple[int, ...] = ()
+        if "seasonal_naive" in names or "gradient_boosting" in names:
+            self.periods = self._find_periods(values, history, int(steps[-1]))
         self.boosted_steps: tuple[int, ...] = ()
         self.forecasts: dict[str, FloatArray] = {}
         if "persistence" in names:

@@ -1,0 +1,60 @@
+"""`mods models`: the models at hand."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from mods.commands import Report
+
+if TYPE_CHECKING:
+    from mods.models.registry import ModelEntry
+
+HELP = (
+    "List the models in the models folder and the shipped checkpoints; 'default' stands for the"
+    " shipped one that fits the hardware."
+)
+EXAMPLE = "mods models --json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare no options."""
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """List the models."""
+    from mods.models.registry import default_name, list_models
+
+    entries, default = list_models(), default_name()
+    document = {
+        "default": default,
+        "models": [_document(entry, default) for entry in entries],
+    }
+    if not entries:
+        return Report("There is no model yet. Train one with 'mods train'.", document)
+    width = max(len(entry.name) for entry in entries)
+    lines = [_line(entry, width, default) for entry in entries]
+    return Report("\n".join(lines), document)
+
+
+def _document(entry: ModelEntry, default: str) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "path": str(entry.path),
+        "default": entry.name == default,
+        "config": entry.config,
+        "metrics": entry.metrics,
+        "problem": entry.problem or None,
+    }
+
+
+def _line(entry: ModelEntry, width: int, default: str) -> str:
+    mark = "*" if entry.name == default else " "
+    if entry.problem:
+        return f"{mark} {entry.name:<{width}}  cannot be used: {entry.problem}"
+    settings = entry.config.get("hyperparameters")
+    kind = settings.get("model_type", "?") if isinstance(settings, dict) else "?"
+    columns = entry.config.get("columns")
+    names = ", ".join(map(str, columns)) if isinstance(columns, list) else "any columns"
+    window = entry.config.get("window") or "any window"
+    return f"{mark} {entry.name:<{width}}  {kind:<15}  {window}  {names}"

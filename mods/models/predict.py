@@ -1,0 +1,157 @@
+"""Forecasting as a call: every origin in a range, as a forecast table, in memory or in a file.
+
+Also `python -m mods.models.predict`, which takes what `mods predict` takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mods.errors import DataError, ModelError
+from mods.files import write_aside
+from mods.models.evaluation import CONTEXT, Forecaster, origin_rows
+from mods.models.forecast import as_csv
+
+__all__ = ["check_output", "predict", "table_document", "write_table"]
+
+
+def predict(model: Forecaster, frame: pd.DataFrame, *, include: str | None = None) -> pd.DataFrame:
+    """Forecast from each origin in a range that has enough history; return the forecast table.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    frame
+        `(rows, columns)`: the data; rows before the range are history.
+    include
+        The range of origins, all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The forecast table; targets past the end of the data have no `actual`.
+
+    Raises
+    ------
+    RangeError
+        Where the range holds no row of the data.
+    DataError
+        Where no origin in it has enough history.
+    """
+    first, end = origin_rows(frame, include)
+    part = frame.iloc[max(0, first - CONTEXT) : end + model.horizon]
+    part.attrs = dict(frame.attrs)
+    table = model.backtest(part)
+    # The rows after the range are there for their actual values only.
+    chosen = table[table["origin"].isin(frame.index[first:end])].reset_index(drop=True)
+    if chosen.empty:
+        raise DataError(
+            f"no window in the range {include!r} has the history that the model needs",
+            "more windows before it",
+            "Ask for a later range, or give data that begin earlier.",
+        )
+    return chosen
+
+
+def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return a forecast table as JSON can say it: one list a column, null where unknown.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"origin": pd.to_datetime(["2019-06-01"], utc=True), "actual": [None]})
+    >>> table_document(table.astype({"actual": float}))
+    {'origin': ['2019-06-01T00:00:00Z'], 'actual': [None]}
+    """
+    document: dict[str, list[Any]] = {}
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            document[str(name)] = _instants(column).tolist()
+        else:
+            document[str(name)] = [None if value != value else value for value in column.tolist()]
+    return document
+
+
+def check_output(path: Path | str) -> Callable[[pd.DataFrame, Path], None]:
+    """Return the writer for a file's ending; `ModelError` where there is none.
+
+    For use before the work, so that a mistake costs no time.
+    """
+    path = Path(path)
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise ModelError(
+            f"output {str(path)!r}",
+            f"a file that ends in {', '.join(_WRITERS)}",
+            "Give it one of these endings.",
+        )
+    if path.is_dir():
+        raise ModelError(f"output {str(path)!r} is a directory", "a file", "Name a file in it.")
+    return writer
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a forecast table as CSV, JSON or Parquet, or as a picture of its last two days.
+
+    Parameters
+    ----------
+    table
+        The forecast table.
+    path
+        Ends in `.csv`, `.json`, `.parquet` or `.png`.
+
+    Raises
+    ------
+    ModelError
+        Where it ends otherwise.
+    DataError
+        Where it cannot be written.
+    """
+    writer = check_output(path)
+    with write_aside(path) as partial:
+        writer(table, partial)
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    path.write_text(as_csv(table), encoding="utf-8")
+
+
+def _write_json(table: pd.DataFrame, path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(table_document(table), file, allow_nan=False)
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.to_parquet(path, index=False)
+
+
+def _write_png(table: pd.DataFrame, path: Path) -> None:
+    from mods.visualization.visualize import picture, plot_forecast
+
+    path.write_bytes(picture(plot_forecast(table, title="One step ahead")))
+
+
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".csv": _write_csv,
+    ".json": _write_json,
+    ".parquet": _write_parquet,
+    ".png": _write_png,
+}
+
+
+def _instants(times: pd.Series) -> pd.Series:
+    text: pd.Series = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return text
+
+
+if __name__ == "__main__":
+    import sys
+
+    from mods.cli import main
+
+    sys.exit(main(["predict", *sys.argv[1:]]))
