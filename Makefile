@@ -97,14 +97,14 @@ wheel-check: $(VENV)/.test ## a built wheel works in an empty environment, away 
 
 .PHONY: default-models
 default-models: $(VENV)/.installed ## make the shipped checkpoints and the sample from simulated traffic
-	$(BIN)/python -m mods.dataset.simulate_series --sample data/test/sample-test-w01h-s10m.tsv
+	$(BIN)/python -m mods.dataset.sample data/test/sample-test-w01h-s10m.tsv
 	$(BIN)/python -m mods.models.pretraining --out models
 
 # The demo, step by step; each step is made again only when what it rests on has changed.
 
 $(LOGS)/incidents.tsv: | $(VENV)/.installed
 	@printf '\n1. Simulate %s days of Zeek logs of a small network\n' "$(DEMO_DAYS)"
-	$(BIN)/mods simulate --out $(LOGS) --days $(DEMO_DAYS) --seed 1 --force
+	$(BIN)/mods simulate --out $(LOGS) --days $(DEMO_DAYS) --start 2024-03-04 --seed 1 --force
 
 $(POOL)/.built: $(LOGS)/incidents.tsv
 	@printf '\n2. Build the datapool of windowed features\n'
@@ -113,20 +113,20 @@ $(POOL)/.built: $(LOGS)/incidents.tsv
 
 models/demo_lstm.zip: $(POOL)/.built
 	@printf '\n3. Train an LSTM on the first 17 days\n'
-	$(BIN)/mods train --data $(POOL) --model demo_lstm --model-type LSTM --range '<2024-01-01,2024-01-18)'
+	$(BIN)/mods train --data $(POOL) --model demo_lstm --model-type LSTM --range '<2024-03-04,2024-03-21)'
 
 models/demo_conv1d.zip: $(POOL)/.built
 	@printf '\n4. Train a Conv1D on the same days\n'
-	$(BIN)/mods train --data $(POOL) --model demo_conv1d --model-type Conv1D --range '<2024-01-01,2024-01-18)'
+	$(BIN)/mods train --data $(POOL) --model demo_conv1d --model-type Conv1D --range '<2024-03-04,2024-03-21)'
 
 $(DEMO)/evaluation.txt: models/demo_lstm.zip models/demo_conv1d.zip
 	@printf '\n5. Judge both on the last 4 days, beside persistence and seasonal naive\n'
 	@for model in demo_lstm demo_conv1d; do \
-	    $(BIN)/mods evaluate --data $(POOL) --model $$model --range '<2024-01-18,2024-01-22)' || exit 1; \
+	    $(BIN)/mods evaluate --data $(POOL) --model $$model --range '<2024-03-21,2024-03-25)' || exit 1; \
 	done > $@
 	@cat $@
 
 reports/figures/demo.png: $(DEMO)/evaluation.txt docs/examples/forecast_over_http.py
 	@printf '\n6. Forecast through the running service\n'
 	MODS_DATA_PATH=$(DEMO) $(BIN)/python docs/examples/forecast_over_http.py --serve \
-	    --model demo_lstm --range '<2024-01-19,2024-01-22)' --out $@
+	    --model demo_lstm --range '<2024-03-22,2024-03-25)' --out $@

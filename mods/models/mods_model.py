@@ -88,6 +88,7 @@ class Model:
         checkpoints: Path | str | None = None,
         resume: bool = False,
         progress: bool = True,
+        keep_interrupted: bool = False,
     ) -> Self:
         """Train on a frame.
 
@@ -103,6 +104,8 @@ class Model:
             Go on from the checkpoint of the same training, where there is one.
         progress
             Show a bar on stderr.
+        keep_interrupted
+            At Ctrl-C, keep the best weights so far instead of passing it on.
 
         Raises
         ------
@@ -117,6 +120,9 @@ class Model:
         self._encoding = ScaleFree(self.settings, window)
         train, validation = self._split(len(frame))
         self._encoding.learn(frame, train)
+        if from_model is not None:
+            # Its weights speak in its unit.
+            self._encoding.step_scale = from_model._encoding.step_scale
         arrays = self._encoding.arrays(frame, train, np.arange(len(train)))
         judged = self._encoding.arrays(frame, validation, np.arange(len(validation)))
         with seeded(self.settings.seed):
@@ -129,10 +135,12 @@ class Model:
                 judged,
                 self.settings,
                 masks=self._encoding.mask,
-                checkpoint=self._checkpoint(frame, checkpoints),
+                checkpoint=self._checkpoint(frame, checkpoints, from_model),
                 resume=resume,
                 progress=progress,
                 label=f"training {self.settings.model_type}",
+                continued=from_model is not None,
+                keep_interrupted=keep_interrupted,
             )
         self._function = None
         self.config["columns"] = [str(name) for name in frame.columns]
@@ -147,6 +155,7 @@ class Model:
             "epochs": state.epoch,
             "best_epoch": state.best_epoch,
             "history": state.history,
+            "interrupted": state.interrupted,
             "seconds": round(time.perf_counter() - started, 2),
         }
         self.metrics["validation_loss"] = state.best_loss
@@ -249,20 +258,28 @@ class Model:
                 tf.TensorSpec((None, *a.shape[1:]), tf.float32) for a in (sequence, context)
             ]
             # One graph for all batch sizes: nothing is traced again when the size changes.
-            self._function = tf.function(lambda *a: network(a), input_signature=signature)
+            self._function = tf.function(
+                lambda *a: network(a), input_signature=signature, autograph=False
+            )
         parts = [
             self._function(sequence[n : n + batch_size], context[n : n + batch_size]).numpy()
             for n in range(0, len(sequence), batch_size)
         ]
         return np.concatenate(parts)
 
-    def _checkpoint(self, frame: pd.DataFrame, folder: Path | str | None) -> Path | None:
-        """Return the checkpoint's file: of its own for each data and settings."""
+    def _checkpoint(
+        self, frame: pd.DataFrame, folder: Path | str | None, from_model: Model | None
+    ) -> Path | None:
+        """Return the checkpoint's file: each data, settings and start have one of their own."""
         if folder is None:
             return None
-        print_ = hashlib.sha256(json.dumps(self.config["hyperparameters"]).encode())
-        print_.update(pd.util.hash_pandas_object(frame).to_numpy().tobytes())
-        return Path(folder) / f"{self.settings.model_type}-{print_.hexdigest()[:16]}.npz"
+        digest = hashlib.sha256(json.dumps(self.settings.as_dict()).encode())
+        digest.update(json.dumps([str(frame.attrs.get("window")), *map(str, frame)]).encode())
+        digest.update(pd.util.hash_pandas_object(frame).to_numpy().tobytes())
+        if from_model is not None:
+            for weights in from_model.network.get_weights():
+                digest.update(np.ascontiguousarray(weights).tobytes())
+        return Path(folder) / f"{self.settings.model_type}-{digest.hexdigest()[:16]}.npz"
 
 
 def load_model(name: Path | str) -> Model:
