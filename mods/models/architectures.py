@@ -2,9 +2,9 @@
 
 Each function takes a window `(windows, sequence_len, channels)` and returns what
 it makes of it, `(windows, features)`; `build_network` puts the same head on all:
-two dense layers over it, the last lags and the context, and a linear way around
-them.  The head's output is the median and the distances to the other two
-quantiles, which cannot be negative, so quantiles never cross.
+two dense layers over it, the last lags and the context.  The head's output is
+the median and the distances to the other two quantiles, which cannot be
+negative, so quantiles never cross.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = ["ARCHITECTURES", "build_network"]
 Tensor = Any
 #: Last windows that go straight to the head.
 LAGS = 12
+#: Units of the head's layers.
+HEAD = 256
 
 ARCHITECTURES: dict[str, Callable[[Tensor, Hyperparameters], Tensor]] = {}
 
@@ -32,18 +34,21 @@ def _architecture(name: str) -> Callable[[Callable[..., Tensor]], Callable[..., 
     return register
 
 
-@_architecture("LSTM")
-def lstm(sequence: Tensor, settings: Hyperparameters) -> Tensor:
-    """One layer of long short-term memory (Hochreiter and Schmidhuber, 1997)."""
+@_architecture("MLP")
+def mlp(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """Dense layers over the flattened window."""
     from keras import layers
 
-    encoded = layers.LSTM(settings.blocks)(sequence)
-    return _regularised(encoded, settings)
+    x = layers.Flatten()(sequence)
+    for _ in range(settings.stacked_blocks):
+        x = layers.Dense(4 * settings.blocks, activation="relu")(x)
+        x = _regularised(x, settings)
+    return x
 
 
 @_architecture("Conv1D")
 def conv1d(sequence: Tensor, settings: Hyperparameters) -> Tensor:
-    """Stacked convolutions over time, then the mean and the last of what they found."""
+    """Stacked causal convolutions over time, then the mean and the last of what they found."""
     from keras import layers
 
     x = sequence
@@ -51,6 +56,99 @@ def conv1d(sequence: Tensor, settings: Hyperparameters) -> Tensor:
         x = layers.Conv1D(settings.blocks, 6, padding="causal", activation="relu")(x)
         x = _regularised(x, settings)
     return layers.Concatenate()([layers.GlobalAveragePooling1D()(x), _last(x)])
+
+
+@_architecture("autoencoderMLP")
+def autoencoder_mlp(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """Dense layers that narrow to a code of `blocks` numbers and widen again."""
+    from keras import layers
+
+    x = layers.Flatten()(sequence)
+    widths = [settings.blocks * 2 ** (n + 1) for n in range(settings.stacked_blocks)]
+    for width in reversed(widths):
+        x = _regularised(layers.Dense(width, activation="relu")(x), settings)
+    code = layers.Dense(settings.blocks, activation="relu")(x)
+    x = code
+    for width in widths:
+        x = _regularised(layers.Dense(width, activation="relu")(x), settings)
+    return layers.Concatenate()([code, x])
+
+
+@_architecture("LSTM")
+def lstm(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """One layer of long short-term memory (Hochreiter and Schmidhuber, 1997)."""
+    from keras import layers
+
+    return _regularised(layers.LSTM(settings.blocks)(sequence), settings)
+
+
+@_architecture("GRU")
+def gru(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """One layer of gated recurrent units (Cho et al., 2014)."""
+    from keras import layers
+
+    return _regularised(layers.GRU(settings.blocks)(sequence), settings)
+
+
+@_architecture("bidirectLSTM")
+def bidirect_lstm(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """Two LSTMs of half of `blocks` each, one reading the window backwards."""
+    from keras import layers
+
+    half = layers.LSTM(max(1, settings.blocks // 2))
+    return _regularised(layers.Bidirectional(half)(sequence), settings)
+
+
+@_architecture("seq2seqLSTM")
+def seq2seq_lstm(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """Read the window with one LSTM, and unroll its state over the horizon with a second."""
+    from keras import layers
+
+    read, hidden, cell = layers.LSTM(settings.blocks, return_state=True)(sequence)
+    steps = layers.RepeatVector(settings.horizon)(_regularised(read, settings))
+    said = layers.LSTM(settings.blocks, return_sequences=True)(steps, initial_state=[hidden, cell])
+    each = layers.TimeDistributed(layers.Dense(4, activation="relu"))(said)
+    return layers.Concatenate()([read, layers.Flatten()(each)])
+
+
+@_architecture("stackedLSTM")
+def stacked_lstm(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """`stacked_blocks` layers of LSTM, each over the states of the one before."""
+    from keras import layers
+
+    x = sequence
+    for depth in range(settings.stacked_blocks):
+        more = depth < settings.stacked_blocks - 1
+        x = layers.LSTM(settings.blocks, return_sequences=more)(x)
+        x = _regularised(x, settings)
+    return x
+
+
+@_architecture("attentionLSTM")
+def attention_lstm(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """Ask all states of an LSTM, from the last one, what matters (Luong et al., 2015)."""
+    from keras import layers
+
+    states = layers.LSTM(settings.blocks, return_sequences=True)(sequence)
+    last = layers.Cropping1D((settings.sequence_len - 1, 0))(states)
+    found = layers.Attention(use_scale=True)([last, states])
+    x = layers.Concatenate()([layers.Flatten()(last), layers.Flatten()(found)])
+    return _regularised(x, settings)
+
+
+@_architecture("TCN")
+def tcn(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """One temporal convolutional network (Bai, Kolter and Koltun, 2018)."""
+    return _last(_dilated(sequence, settings))
+
+
+@_architecture("stackedTCN")
+def stacked_tcn(sequence: Tensor, settings: Hyperparameters) -> Tensor:
+    """`stacked_blocks` temporal convolutional networks, each over what the one before found."""
+    x = sequence
+    for _ in range(settings.stacked_blocks):
+        x = _dilated(x, settings)
+    return _last(x)
 
 
 def build_network(
@@ -84,27 +182,45 @@ def build_network(
     encoded = ARCHITECTURES[settings.model_type](sequence, settings)
     lags = min(LAGS, settings.sequence_len)
     recent = layers.Flatten()(layers.Cropping1D((settings.sequence_len - lags, 0))(sequence))
-    straight = layers.Concatenate()([recent, around])
-    x = layers.Concatenate()([encoded, straight])
+    joined = layers.Concatenate()([encoded, recent, around])
+    # The squashed copy tells small departures apart while bursts stretch the other one.
+    x = layers.Concatenate()([joined, layers.Activation("softsign")(layers.Rescaling(5.0)(joined))])
     for _ in range(2):
-        x = layers.Dense(64, activation="relu")(x)
+        x = layers.Dense(HEAD, activation="relu")(x)
         x = _regularised(x, settings)
-    return keras.Model([sequence, around], _quantiles(x, straight, settings.horizon, columns))
+    return keras.Model([sequence, around], _quantiles(x, settings.horizon, columns))
 
 
-def _quantiles(x: Tensor, straight: Tensor, horizon: int, columns: int) -> Tensor:
+def _quantiles(x: Tensor, horizon: int, columns: int) -> Tensor:
+    """Return lower quantile, median and upper quantile: `(windows, horizon, columns, 3)`."""
     from keras import layers
 
-    shape = (horizon, columns, 1)
-    size = horizon * columns
-    centre = layers.Add()([layers.Dense(size)(x), layers.Dense(size, use_bias=False)(straight)])
-    centre = layers.Reshape(shape)(centre)
-    below, above = (
-        layers.Reshape(shape)(layers.Dense(size, activation="softplus")(x)) for _ in range(2)
-    )
+    def said(activation: str | None = None) -> Tensor:
+        return layers.Reshape((horizon, columns, 1))(
+            layers.Dense(horizon * columns, activation=activation)(x)
+        )
+
+    centre, below, above = said(), said("softplus"), said("softplus")
     return layers.Concatenate()(
         [layers.Subtract()([centre, below]), centre, layers.Add()([centre, above])]
     )
+
+
+def _dilated(x: Tensor, settings: Hyperparameters) -> Tensor:
+    """Residual causal convolutions that reach twice as far back each, over the whole window."""
+    from keras import layers
+
+    reach = 1
+    while 2 * (2 * reach - 1) < settings.sequence_len:
+        y = layers.Conv1D(
+            settings.blocks, 3, padding="causal", dilation_rate=reach, activation="relu"
+        )(x)
+        y = _regularised(y, settings)
+        if x.shape[-1] != settings.blocks:
+            x = layers.Conv1D(settings.blocks, 1)(x)
+        x = layers.Add()([x, y])
+        reach *= 2
+    return x
 
 
 def _regularised(x: Tensor, settings: Hyperparameters) -> Tensor:

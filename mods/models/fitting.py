@@ -11,7 +11,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class Progress:
     best_epoch: int = 0
     best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
+    interrupted: bool = False
 
 
 @contextmanager
@@ -93,6 +94,8 @@ def fit_network(
     resume: bool = False,
     progress: bool = True,
     label: str = "training",
+    continued: bool = False,
+    keep_interrupted: bool = False,
 ) -> Progress:
     """Train a network in place; it ends with the weights that were best on the validation part.
 
@@ -113,6 +116,12 @@ def fit_network(
         Go on from the checkpoint if there is one.
     progress
         Show a bar with loss and time left on stderr.
+    label
+        What the bar calls it.
+    continued
+        The network is trained already: it stays as it is where training does not improve it.
+    keep_interrupted
+        At Ctrl-C, stop and keep the best weights so far instead of passing it on.
 
     Returns
     -------
@@ -136,32 +145,47 @@ def fit_network(
     state, best = Progress(), [np.array(w) for w in network.get_weights()]
     if resume and checkpoint is not None and checkpoint.is_file():
         state, best = _restore(checkpoint, network, optimizer)
-    # A finished or patience-spent training has nothing left to do.
-    epochs = range(state.epoch, settings.num_epochs)
+    elif continued:
+        state.best_loss = _judge(network, validation)
     bar = _bar(steps * settings.num_epochs, steps * state.epoch, label, progress)
-    inputs = [validation.sequence, validation.context]
-    for epoch in epochs:
-        if state.epoch - state.best_epoch >= settings.epochs_patience:
-            break
-        loss = _run_epoch(network, train, settings, epoch, masks, bar)
-        judged = float(network.evaluate(inputs, validation.target, batch_size=4096, verbose=0))
-        if not np.isfinite(loss + judged):
-            raise ModelError(
-                f"the loss of epoch {epoch + 1} is not a number",
-                "a loss that falls",
-                "Set a smaller learning_rate.",
-            )
-        state.epoch = epoch + 1
-        state.history.append({"loss": loss, "validation_loss": judged})
-        if judged < state.best_loss:
-            state.best_loss, state.best_epoch = judged, state.epoch
-            best = [np.array(w) for w in network.get_weights()]
-        bar.set_postfix(loss=f"{loss:.4f}", validation=f"{judged:.4f}")
-        if checkpoint is not None:
-            _keep(checkpoint, network, optimizer, state, best)
-    bar.close()
+    try:
+        for epoch in range(state.epoch, settings.num_epochs):
+            if state.epoch - state.best_epoch >= settings.epochs_patience:
+                break
+            loss = _run_epoch(network, train, settings, epoch, masks, bar)
+            judged = _judge(network, validation)
+            _check_loss(loss + judged, epoch)
+            state.epoch = epoch + 1
+            state.history.append({"loss": loss, "validation_loss": judged})
+            if judged < state.best_loss:
+                state.best_loss, state.best_epoch = judged, state.epoch
+                best = [np.array(w) for w in network.get_weights()]
+            bar.set_postfix(loss=f"{loss:.4f}", validation=f"{judged:.4f}")
+            if checkpoint is not None:
+                _keep(checkpoint, network, optimizer, state, best)
+                _log(checkpoint.with_suffix(".log"), state)
+    except KeyboardInterrupt:
+        if not keep_interrupted or state.epoch == 0:
+            raise
+        state.interrupted = True
+    finally:
+        bar.close()
     network.set_weights(best)
     return state
+
+
+def _judge(network: Any, validation: Arrays) -> float:
+    inputs = [validation.sequence, validation.context]
+    return float(network.evaluate(inputs, validation.target, batch_size=4096, verbose=0))
+
+
+def _check_loss(loss: float, epoch: int) -> None:
+    if not np.isfinite(loss):
+        raise ModelError(
+            f"the loss of epoch {epoch + 1} is not a number",
+            "a loss that falls",
+            "Set a smaller learning_rate.",
+        )
 
 
 def _loss(coverage: float) -> Callable[[Any, Any], Any]:
@@ -222,17 +246,21 @@ def _keep(path: Path, network: Any, optimizer: Any, state: Progress, best: list[
     arrays = {f"weight{n:04d}": np.array(w) for n, w in enumerate(network.get_weights())}
     arrays |= {f"best{n:04d}": w for n, w in enumerate(best)}
     arrays |= {f"optimizer{n:04d}": np.array(v) for n, v in enumerate(optimizer.variables)}
-    text = json.dumps(
-        {
-            "epoch": state.epoch,
-            "best_epoch": state.best_epoch,
-            "best_loss": state.best_loss,
-            "history": state.history,
-        }
-    )
+    text = json.dumps(asdict(state))
     arrays["state"] = np.frombuffer(text.encode(), dtype=np.uint8)
     with write_aside(path) as partial, partial.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _log(folder: Path, state: Progress) -> None:
+    """Write the last epoch's losses for TensorBoard."""
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default(step=state.epoch):
+        for name, value in state.history[-1].items():
+            tf.summary.scalar(name, value)
+    writer.close()
 
 
 def _restore(path: Path, network: Any, optimizer: Any) -> tuple[Progress, list[np.ndarray]]:

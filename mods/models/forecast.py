@@ -51,8 +51,9 @@ def targets_of(index: pd.Index, rows: np.ndarray, steps: np.ndarray) -> pd.Index
     [10]
     """
     if isinstance(index, pd.DatetimeIndex):
-        return index[0] + (rows + steps) * _slide(index)
-    return pd.Index(int(index[0]) + rows + steps, name=index.name)
+        return pd.DatetimeIndex(index[0] + (rows + steps) * _slide(index))
+    labels: pd.Index = pd.Index(int(index[0]) + rows + steps, name=index.name)
+    return labels
 
 
 def index_after(index: pd.Index, steps: int) -> pd.Index:

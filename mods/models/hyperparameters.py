@@ -10,8 +10,20 @@ from mods.errors import ModelError, did_you_mean
 
 __all__ = ["MODEL_TYPES", "Hyperparameters"]
 
-#: The eleven networks and the recipe that combines some of them.
-MODEL_TYPES = ("LSTM", "Conv1D")
+#: The eleven networks, by the original's names.
+MODEL_TYPES = (
+    "MLP",
+    "Conv1D",
+    "autoencoderMLP",
+    "LSTM",
+    "GRU",
+    "bidirectLSTM",
+    "seq2seqLSTM",
+    "stackedLSTM",
+    "attentionLSTM",
+    "TCN",
+    "stackedTCN",
+)
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -29,7 +41,7 @@ class Hyperparameters:
 
     Examples
     --------
-    >>> Hyperparameters(model_type="GRU" if "GRU" in MODEL_TYPES else "LSTM").horizon
+    >>> Hyperparameters(model_type="GRU").horizon
     12
     >>> Hyperparameters(dropout_rate=1.0)
     Traceback (most recent call last):
@@ -43,11 +55,11 @@ class Hyperparameters:
     coverage: float = _setting(0.9, "share of actual values inside the interval", 0.01, 0.999)
     model_delta: bool = _setting(True, "forecast changes from the last window, not levels")
     interpolate: bool = _setting(False, "fill gaps inside a window linearly, not masked")
-    blocks: int = _setting(48, "units or filters of a layer", 1, 1024)
+    blocks: int = _setting(32, "units or filters of a layer", 1, 1024)
     stacked_blocks: int = _setting(2, "layers of the stacked and convolutional types", 1, 16)
-    dropout_rate: float = _setting(0.0, "share of activations dropped in training", 0.0, 0.9)
+    dropout_rate: float = _setting(0.2, "share of activations dropped in training", 0.0, 0.9)
     batch_normalization: bool = _setting(False, "normalise activations over the batch")
-    num_epochs: int = _setting(10, "passes over the data, at most", 1, 100_000)
+    num_epochs: int = _setting(8, "passes over the data, at most", 1, 100_000)
     epochs_patience: int = _setting(4, "epochs without gain before training stops", 1, 100_000)
     batch_size: int = _setting(256, "windows of one training step", 1, 65_536)
     learning_rate: float = _setting(1e-3, "of the first step; falls to 0 along a cosine", 1e-7, 1.0)

@@ -32,6 +32,8 @@ FLOOR_SHARE = 0.1
 MIN_SPREAD = 1e-3
 #: How many earlier periods a seasonal median takes.
 CYCLES = 5
+#: Rows before the origin that are looked at, at most: five weeks of ten-minute windows.
+LOOKBACK = 5 * 1008
 #: Weight of an earlier slot's change in the estimate of how far a slot departs.
 SLOT_DECAY = 0.95
 #: Recent windows whose distance to the seasonal values is an input.
@@ -200,7 +202,8 @@ def put_back(outputs: np.ndarray, inputs: ColumnInputs) -> np.ndarray:
     # Five units of z are a factor of 150: no forecast leaves what the column has shown by more.
     near = inputs.anchor[:, None, None]
     values = np.sinh(np.clip(z, near - 5.0, near + 5.0)) * inputs.floor[:, None, None]
-    return np.where(inputs.signed[:, None, None], values, np.maximum(values, 0.0))
+    back: np.ndarray = np.where(inputs.signed[:, None, None], values, np.maximum(values, 0.0))
+    return back
 
 
 def targets(
@@ -214,7 +217,8 @@ def targets(
     ahead = padded[origins[:, None] + np.arange(1, horizon + 1)]
     safe = np.where(inputs.floor > 0, inputs.floor, np.nan)
     z = np.arcsinh(ahead / safe[:, None])
-    return ((z - inputs.anchor[:, None]) / inputs.spread[:, None]).astype(np.float32)
+    relative: np.ndarray = (z - inputs.anchor[:, None]) / inputs.spread[:, None]
+    return relative.astype(np.float32)
 
 
 def _hold(values: np.ndarray) -> np.ndarray:
@@ -305,7 +309,8 @@ def _roll_off(
     gone = np.cumsum(leaving, axis=1)
     steps = np.minimum(np.arange(plan.horizon), gone.shape[1] - 1)
     after = last[:, None] - gone[:, steps]
-    return np.arcsinh(after / safe[:, None]) - np.arcsinh(last / safe)[:, None]
+    change: np.ndarray = np.arcsinh(after / safe[:, None]) - np.arcsinh(last / safe)[:, None]
+    return change
 
 
 def _seasonal(
@@ -319,13 +324,13 @@ def _seasonal(
 ) -> list[np.ndarray]:
     """Return the change that earlier periods saw from here on, and the recent gaps to them."""
     ahead, count = plan.horizon, len(origins)
-    if period <= ahead:
+    cycles = min(CYCLES, LOOKBACK // period) if period > ahead else 0
+    if cycles == 0:
         return [np.zeros((count, 2 * (ahead + RECENT) + 1))]
-    padded = np.concatenate([np.full(CYCLES * period, np.nan), values, np.full(ahead, np.nan)])
+    padded = np.concatenate([np.full(cycles * period, np.nan), values, np.full(ahead, np.nan)])
     size = len(values) + ahead
-    earlier = np.stack(
-        [padded[(CYCLES - m) * period : (CYCLES - m) * period + size] for m in range(1, CYCLES + 1)]
-    )
+    starts = [(cycles - m) * period for m in range(1, cycles + 1)]
+    earlier = np.stack([padded[start : start + size] for start in starts])
     parts = []
     recent = np.arcsinh(_rows(held, origins, RECENT) / safe[:, None])
     for line in (earlier[0], _median(earlier)):
@@ -374,4 +379,5 @@ def _rows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
 
 def _limit(values: np.ndarray) -> np.ndarray:
     """Return the values within limits that a network can bear, float32."""
-    return np.nan_to_num(np.clip(values, -_LIMIT, _LIMIT)).astype(np.float32)
+    limited: np.ndarray = np.nan_to_num(np.clip(values, -_LIMIT, _LIMIT)).astype(np.float32)
+    return limited

@@ -1,111 +1,155 @@
-"""Training as a call: data in, a judged model in its bundle out.
+"""Stage 3 as a call: data in, a trained model's bundle out.
 
-Also `python -m mods.models.train`, which takes what `mods train` takes.
+`python -m mods.models.train` takes the options of `mods train`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mods import config
-from mods.dataset import read_data
-from mods.dataset.datapool import is_datapool
-from mods.models.evaluation import Evaluation, evaluate
-from mods.models.mods_model import Model
-from mods.models.registry import locate_model
-from mods.timerange import select
+from mods.errors import ModelError
 
-__all__ = ["Training", "train"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-#: The trees take longer than the networks: `mods evaluate` has them, a training does without.
-QUICK_BASELINES = ("persistence", "seasonal_naive")
+    from mods.models.mods_model import Model
 
+__all__ = ["FINE_TUNING", "train"]
 
-@dataclass(frozen=True)
-class Training:
-    """What a training made: the model, where its bundle is, and how it did on the test part."""
-
-    model: Model
-    path: Path
-    evaluation: Evaluation | None
+#: What a training that goes on from a checkpoint takes where nothing else is said: its first
+#: steps are small, so that it does not forget at once what it knows.
+FINE_TUNING = {"learning_rate": 3e-4, "num_epochs": 6}
 
 
 def train(
     data: Path | str,
-    name: str,
+    model: str,
     *,
     query: str | None = None,
     window: str | None = None,
-    include: str | None = None,
+    time_range: str | None = None,
     exclude: Sequence[str] = (),
-    test: str | None = None,
+    test_range: str | None = None,
     from_model: str | None = None,
     resume: bool = False,
     progress: bool = True,
+    keep_interrupted: bool = False,
     **hyperparameters: Any,
-) -> Training:
-    """Train a model and write its bundle.
+) -> dict[str, Any]:
+    """Train a model on a datapool or table and write its bundle.
 
     Parameters
     ----------
     data
-        A datapool or a table.
-    name
-        The model's name, or a path that ends in `.zip`.
+        A datapool (directory or zip) or a table.
+    model
+        The name of the model to write, or a path that ends in `.zip`.
     query, window
-        Which columns and windows of a datapool; for a table without times the window says
-        what a row is.
-    include, exclude
-        The range to train on, all by default, and ranges in it that count as missing.
-    test
-        The range of origins to judge the model on, None for none.
+        What to read from a datapool; `window` also names the rows of a table without times.
+    time_range, exclude
+        What to train on: a range (by default all), and ranges in it to leave out.
+    test_range
+        A later range to judge the model on, beside its baselines, once it is trained.
     from_model
-        Name or path of a model to go on from.
+        Go on from this model (a name or a path); hyper-parameters are its own unless given.
     resume
-        Go on from the checkpoint of the same training that was interrupted.
+        Go on from the last checkpoint of the same training.
     progress
         Show a bar on stderr.
+    keep_interrupted
+        At Ctrl-C, write the best model so far.
     **hyperparameters
-        See `mods.models.hyperparameters.Hyperparameters`.
+        See `hyperparameters.Hyperparameters`.
+
+    Returns
+    -------
+    dict
+        `model`, `path`, `columns`, `window`, `training` (rows, epochs, losses, seconds), and
+        `evaluation` where a test range was given.
 
     Raises
     ------
     ModsError
-        Before anything is written, where the data, the name or a setting cannot be used.
+        Where the data, the name or a hyper-parameter cannot be used; nothing is written then.
     """
-    path = locate_model(name, must_exist=False)
-    start = Model.load(locate_model(from_model)) if from_model is not None else None
-    if start is not None:
-        hyperparameters = start.settings.as_dict() | hyperparameters
-    model = Model(**hyperparameters)
-    if is_datapool(data):
-        query = query or config.DEFAULT_QUERY
+    from mods.config import folders
+    from mods.dataset import read_data
+    from mods.models.registry import locate_model
+
+    path = locate_model(model, must_exist=False)
+    begun, prototype = _prototype(from_model, hyperparameters)
     frame = read_data(data, query=query, window=window)
-    chosen = select(frame, include, exclude)
-    chosen.attrs = dict(frame.attrs)
-    model.fit(
-        chosen,
-        from_model=start,
-        checkpoints=config.folders().checkpoints / path.stem,
+    part = _part(frame, time_range, exclude)
+    prototype.fit(
+        part,
+        from_model=begun,
+        checkpoints=folders().checkpoints / path.stem,
         resume=resume,
         progress=progress,
+        keep_interrupted=keep_interrupted,
     )
-    model.config["query"] = query
-    model.config["training"] |= {"from_model": from_model, "range": include}
-    evaluation = None
-    if test is not None:
-        evaluation = evaluate(model, frame, include=test, baselines=QUICK_BASELINES)
-        model.metrics["evaluation"] = evaluation.document()
-    model.save(path)
-    return Training(model, path, evaluation)
+    prototype.config["query"] = query
+    prototype.config["training"] |= {
+        "range": time_range,
+        "excluded": list(exclude),
+        "from": from_model,
+    }
+    document: dict[str, Any] = {
+        "model": model,
+        "path": str(path),
+        "columns": prototype.columns,
+        "window": prototype.window,
+        "training": prototype.config["training"],
+    }
+    if test_range is not None:
+        document["evaluation"] = _judged(prototype, frame, part, test_range)
+        prototype.metrics["test"] = document["evaluation"]
+    prototype.save(path)
+    return document
+
+
+def _prototype(
+    from_model: str | None, hyperparameters: dict[str, Any]
+) -> tuple[Model | None, Model]:
+    """Return the model to go on from, if any, and the one to train."""
+    from mods.models.mods_model import Model
+    from mods.models.registry import locate_model
+
+    if from_model is None:
+        return None, Model(**hyperparameters)
+    begun = Model.load(locate_model(from_model))
+    return begun, Model(**begun.settings.as_dict() | FINE_TUNING | hyperparameters)
+
+
+def _part(frame: pd.DataFrame, time_range: str | None, exclude: Sequence[str]) -> pd.DataFrame:
+    from mods.timerange import select
+
+    part = select(frame, time_range, exclude)
+    part.attrs.update(frame.attrs)
+    return part
+
+
+def _judged(
+    model: Model, frame: pd.DataFrame, part: pd.DataFrame, test_range: str
+) -> dict[str, Any]:
+    from mods.models.evaluation import evaluate, origin_rows
+
+    first, _ = origin_rows(frame, test_range)
+    last = int(frame.index.get_indexer(part.index[-1:])[0])
+    if first <= last:
+        raise ModelError(
+            f"test range {test_range!r} begins before the training ends, at {part.index[-1]}",
+            "a range after the training's",
+            "Give --range and --test-range that do not overlap.",
+        )
+    document: dict[str, Any] = evaluate(model, frame, include=test_range).document()
+    return document
 
 
 if __name__ == "__main__":
-    import sys
-
     from mods.cli import main
 
     sys.exit(main(["train", *sys.argv[1:]]))
