@@ -20,12 +20,14 @@ __all__ = ["RowRange", "TimeRange", "Window", "parse_range", "select"]
 
 MICROSECONDS = 1_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_WINDOW = re.compile(r"w(\d\d)([smhd])-s(\d\d)([smhd])")
+_WINDOW = re.compile(r"w(\d\d)([smhd])-s(\d\d)([smhd])", re.ASCII)
+_ROW = re.compile(r"\d{1,15}", re.ASCII)
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d)(?::?(?P<minute>\d\d)"
     r"(?::?(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6}))?)?)?"
-    r"(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?"
+    r"(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
+    re.ASCII,
 )
 
 
@@ -119,9 +121,10 @@ class TimeRange:
     def parse(cls, text: str) -> TimeRange:
         """Parse `<start,end)`; raise `RangeError` where it is no range or an empty one."""
         opening, first, second, closing = _split(text, "<2019-06-01,2019-06-03)")
-        start, after_start = _period(first, text)
+        start, _ = _period(first, text)
         end, after_end = _period(second, text)
-        chosen = cls(start if opening == "<" else after_start, after_end if closing == ">" else end)
+        # A part date stands for its first instant; only an inclusive end is the whole period.
+        chosen = cls(start + (opening == "("), after_end if closing == ">" else end)
         if chosen.start >= chosen.end:
             raise RangeError(f"time range {text!r} is empty", "a start before its end")
         return chosen
@@ -161,7 +164,7 @@ class RowRange:
     def parse(cls, text: str) -> RowRange:
         """Parse `<first,last)` in row numbers; raise `RangeError` where it is none."""
         opening, first, second, closing = _split(text, "<0,12960)")
-        if not (first.isdigit() and second.isdigit()):
+        if not (_ROW.fullmatch(first) and _ROW.fullmatch(second)):
             raise RangeError(
                 f"range {text!r} on a table without times",
                 "row numbers, for example '<0,12960)'",
@@ -213,14 +216,14 @@ def select(
                 f"range {include!r} holds no row of the data",
                 f"a range that overlaps {_extent(frame)}",
             )
-    for text in exclude:
+    if chosen.isna().all(axis=None):
+        where = "the data hold" if include is None else f"range {include!r} holds"
+        raise RangeError(f"{where} no value, only missing ones", "at least one known value")
+    for text in [exclude] if isinstance(exclude, str) else exclude:
         mask = parse_range(text, chosen.index).mask(chosen.index)
         chosen = chosen.mask(pd.Series(mask, index=chosen.index), axis=0)
     if chosen.isna().all(axis=None):
-        raise RangeError(
-            "nothing is left of the data after leaving ranges out",
-            mend="Leave out less.",
-        )
+        raise RangeError("nothing is left after leaving ranges out", mend="Leave out less.")
     return chosen
 
 
@@ -288,6 +291,8 @@ def _zone_shift(zone: str | None) -> int:
     if zone is None or zone == "Z":
         return 0
     digits = zone[1:].replace(":", "")
+    if int(digits[:2]) > 23 or int(digits[2:]) > 59:
+        raise ValueError
     seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
     return (seconds if zone[0] == "+" else -seconds) * MICROSECONDS
 

@@ -67,6 +67,13 @@ class DayFile:
             return 0 if self.kind == "tsv" else 1
         return 2 if _DAY_ZIP.fullmatch(self.path.name) else 3
 
+    def exists(self) -> bool:
+        """Return whether it is stored; raise `DataError` where its zip is damaged."""
+        if self.member is None or not self.path.is_file():
+            return self.member is None and self.path.is_file()
+        with Archive(self.path) as archive:
+            return self.member in archive.names
+
     def read(self) -> bytes:
         """Return the stored bytes; raise `DataError` where they cannot be read."""
         return next(read_all([self]))[1]

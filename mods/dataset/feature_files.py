@@ -19,6 +19,7 @@ import polars as pl
 from mods.dataset.archive import Archive
 from mods.dataset.day_files import DayFile
 from mods.dataset.day_table import TIMES, render
+from mods.dataset.manifest import Manifest
 from mods.errors import ConfigError, DataError, did_you_mean
 from mods.files import write_aside
 from mods.timerange import MICROSECONDS, Window
@@ -55,6 +56,7 @@ def write_features(
     features: pl.DataFrame,
     *,
     layout: Layout = "tree",
+    manifest: Manifest | None = None,
 ) -> list[Path]:
     """Write features, one file a day; days that are there already are replaced.
 
@@ -70,6 +72,8 @@ def write_features(
     layout
         `tree` (a TSV file a day), `parquet` (a Parquet file a day), `zip-day` or
         `zip-month` (TSV in one zip a day or month, for all protocols and windows).
+    manifest
+        Takes note of what is written; the caller saves it.
 
     Returns
     -------
@@ -89,23 +93,29 @@ def write_features(
     if layout not in LAYOUTS:
         raise ConfigError(f"layout {layout!r}", mend=did_you_mean(layout, LAYOUTS))
     features = _checked(features, protocol, window)
-    contents: dict[DayFile, bytes] = {}
+    parts: dict[DayFile, pl.DataFrame] = {}
     for (number,), part in features.partition_by("day", as_dict=True, include_key=False).items():
         day = date(1970, 1, 1) + timedelta(days=int(str(number)))
         file = place(pool, protocol, day, window.name, layout)
         _refuse_second_copy(pool, file, layout)
-        contents[file] = render(part, window, file.kind)
+        parts[file] = part
+    contents = {file: render(part, window, file.kind) for file, part in parts.items()}
     if layout in ("tree", "parquet"):
         for file, data in contents.items():
             with write_aside(file.path) as partial:
                 partial.write_bytes(data)
-        return [file.path for file in contents]
-    archives: dict[Path, dict[str, bytes]] = {}
-    for file, data in contents.items():
-        archives.setdefault(file.path, {})[file.member or ""] = data
-    for path, members in archives.items():
-        _write_zip(path, members)
-    return list(archives)
+    else:
+        archives: dict[Path, dict[str, bytes]] = {}
+        for file, data in contents.items():
+            archives.setdefault(file.path, {})[file.member or ""] = data
+        for path, members in archives.items():
+            _write_zip(path, members)
+    if manifest is not None:
+        for file, part in parts.items():
+            missing = part.select(pl.all_horizontal(pl.exclude("window_start").is_null()))
+            known = len(part) - int(missing.to_series().sum())
+            manifest.record(file, contents[file], windows=len(part), known=known)
+    return list(dict.fromkeys(file.path for file in contents))
 
 
 def _checked(features: pl.DataFrame, protocol: str, window: Window) -> pl.DataFrame:
@@ -114,6 +124,8 @@ def _checked(features: pl.DataFrame, protocol: str, window: Window) -> pl.DataFr
     if features.schema.get("window_start") != pl.Int64 or features["window_start"].null_count():
         raise DataError(f"{what} have no sound window_start", "microseconds since the epoch, Int64")
     names = [name for name in features.columns if name not in TIMES]
+    if not names:
+        raise DataError(f"{what} have no column besides times", "at least one feature")
     for name in names:
         kind = features.schema[name]
         if not (kind.is_numeric() or kind == pl.Null):
@@ -139,7 +151,7 @@ def _refuse_second_copy(pool: Path, file: DayFile, layout: Layout) -> None:
     """Raise where a reader would take another copy of the day than the one to be written."""
     for other in LAYOUTS[: LAYOUTS.index(layout)]:
         copy = place(pool, file.protocol, file.day, file.window, other)
-        if copy.path.exists() and (copy.member is None or copy.member in _names(copy.path)):
+        if copy.exists():
             raise DataError(
                 f"{file.protocol} of {file.day} is in the datapool already, as {copy.name}",
                 f"one copy of each day, where {layout!r} would make a second",
