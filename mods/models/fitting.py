@@ -20,6 +20,7 @@ import numpy as np
 from mods.errors import ModelError
 from mods.files import write_aside
 from mods.models.hyperparameters import Hyperparameters
+from mods.models.quiet import load_tensorflow
 
 __all__ = ["Arrays", "Progress", "fit_network", "quantiles_of", "seeded"]
 
@@ -61,6 +62,7 @@ class Progress:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Make what Keras draws follow from the seed; the caller's own random state is put back."""
+    load_tensorflow()
     import keras
 
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -17,6 +17,7 @@ from mods.models.encoding import ScaleFree
 from mods.models.fitting import fit_network, seeded
 from mods.models.forecast import Forecast, forecast_table, index_after
 from mods.models.hyperparameters import Hyperparameters
+from mods.models.quiet import load_tensorflow
 
 __all__ = ["Model", "load_model"]
 
@@ -250,6 +251,7 @@ class Model:
         return encoding.decode(self._run(sequence, context, batch_size), state)[:, : self.horizon]
 
     def _run(self, sequence: np.ndarray, context: np.ndarray, batch_size: int) -> np.ndarray:
+        load_tensorflow()
         import tensorflow as tf
 
         if self._function is None:

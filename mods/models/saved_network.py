@@ -16,6 +16,7 @@ from typing import Any
 
 from mods.errors import ModelError
 from mods.models.archive import Archive, pack
+from mods.models.quiet import load_tensorflow
 
 __all__ = ["check_network", "network_from_bytes", "network_to_bytes"]
 
@@ -98,6 +99,7 @@ def network_from_bytes(data: bytes, label: str) -> Any:
         Where it is damaged, asks for anything but plain layers, or does not fit this Keras.
     """
     check_network(data, label)
+    load_tensorflow()
     import keras
 
     with tempfile.TemporaryDirectory(prefix="mods-") as folder:
