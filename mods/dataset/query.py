@@ -230,11 +230,12 @@ def _field(text: str, word: str, at: int) -> tuple[str, str, int]:
             "a column or its new name is missing",
             "Write |column or |column~new_name.",
         )
-    if pieces[-1] in _JOINS or not word.strip().isprintable():
+    wrong = [p for p in pieces if not p.isprintable()] or [p for p in pieces[-1:] if p in _JOINS]
+    if wrong:
         raise _mistake(
             text,
             spot,
-            f"no column can have the name {pieces[-1]!r}",
+            f"no column can have the name {wrong[0]!r}",
             "Use letters, digits and underscores.",
         )
     return pieces[0], pieces[-1], spot
