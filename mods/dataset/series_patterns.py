@@ -75,9 +75,7 @@ def coloured_noise(rng: Generator, series: int, slots: int) -> Array:
     return total
 
 
-def rhythm(
-    rng: Generator, series: int, slots: int, start: NDArray[np.int64], slide: int
-) -> Array:
+def rhythm(rng: Generator, series: int, slots: int, start: NDArray[np.int64], slide: int) -> Array:
     """Daily and weekly rhythm of the logarithm of the rate, or none.
 
     Days have bumps or a working day's plateau, of any phase (sites lie in any
@@ -189,7 +187,7 @@ def periodic_jobs(rng: Generator, series: int, slots: int, slide: int) -> tuple[
 
 def _period(rng: Generator, slide: int) -> float:
     """Draw a period in seconds, at least half a slot."""
-    usual = USUAL_PERIODS[USUAL_PERIODS >= slide / 2]
+    usual = [period for period in USUAL_PERIODS if 2 * period >= slide]
     if rng.random() < 0.5:
         return float(rng.choice(usual))
     return float(log_uniform(rng, max(300, slide / 2), 4 * DAY))
@@ -205,13 +203,13 @@ def _job_runs(rng: Generator, slots: int, period: float) -> Array:
     place = np.floor(runs).astype(np.int64)
     inside = (place >= 0) & (place < slots)
     traffic = np.bincount(place[inside], weights=sizes[inside], minlength=slots)
-    length = int(np.ceil(min(log_uniform(rng, 0.5, 24.0), max(1.0, period / 2))))
+    length = int(np.ceil(min(float(log_uniform(rng, 0.5, 24.0)), max(1.0, period / 2))))
     kernel = np.exp(-np.arange(length) / log_uniform(rng, 0.5, 50.0))
     return np.convolve(traffic, kernel)[:slots]
 
 
 def on_and_off(rng: Generator, series: int, slots: int) -> Array:
-    """A factor on the rate that is 1 or next to nothing, for series that come and go."""
+    """Return a factor on the rate that is 1 or next to nothing, for series that come and go."""
     active = log_uniform(rng, 1.0, 200.0, series)
     silent = log_uniform(rng, 2.0, 300.0, series)
     switch = rng.random((slots, series))

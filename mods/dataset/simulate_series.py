@@ -1,4 +1,4 @@
-"""Simulated networks as plain series of windows, for pre-training, tests and the sample.
+"""Simulated networks as plain series of windows, for pre-training and for tests.
 
 No logs are made: each slot (one slide of the window) gets its records, bytes,
 durations or keys, and a window is what its slots hold together, as in
@@ -9,10 +9,8 @@ What the series do is drawn from `mods.dataset.series_patterns`.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,18 +20,15 @@ from numpy.typing import NDArray
 from mods.dataset import series_patterns as patterns
 from mods.dataset.series_patterns import Array, log_uniform
 from mods.errors import DataError
-from mods.files import write_aside
 from mods.timerange import Window
 
-__all__ = ["KINDS", "SimulatedNetworks", "simulate_networks", "simulate_series", "write_sample"]
+__all__ = ["KINDS", "SimulatedNetworks", "simulate_networks", "simulate_series"]
 
 #: What a column measures, and the share of it among simulated networks.
 KINDS = {"count": 0.55, "distinct": 0.2, "bytes": 0.15, "average": 0.1}
 
-SAMPLE_COLUMNS = ("conn_in", "conn_out", "dns_in_distinct", "ssh_in")
-SAMPLE_SEED = 7
-SAMPLE_START = "2024-03-04"  # a Monday
-SAMPLE_DAYS = 14
+DEFAULT_COLUMNS = ("conn_in", "conn_out", "dns_in_distinct", "ssh_in")
+DEFAULT_START = "2024-03-04"  # a Monday
 # Series are drawn in groups, each from a stream of its own, to bound the memory.
 GROUP = 256
 
@@ -102,8 +97,8 @@ def simulate_series(
     *,
     windows: int,
     window: Window,
-    columns: Sequence[str] = SAMPLE_COLUMNS,
-    start: str = SAMPLE_START,
+    columns: Sequence[str] = DEFAULT_COLUMNS,
+    start: str = DEFAULT_START,
 ) -> pd.DataFrame:
     """Simulate the columns of one network as a frame; equal for equal arguments.
 
@@ -144,19 +139,6 @@ def simulate_series(
     frame = pd.DataFrame(values.T, index=index, columns=list(columns))
     frame.attrs["window"] = window.name
     return frame
-
-
-def write_sample(path: Path | str) -> None:
-    """Write the sample table that comes with the package: 14 days of one simulated network."""
-    window = Window.parse("w01h-s10m")
-    windows = SAMPLE_DAYS * window.per_day
-    frame = simulate_series(SAMPLE_SEED, windows=windows, window=window)
-    stamp = "%Y-%m-%dT%H:%M:%S.000Z"
-    end = frame.index + pd.Timedelta(seconds=window.length)
-    frame.insert(0, "window_end", end.strftime(stamp))
-    frame.index = pd.Index(frame.index.strftime(stamp), name="window_start")
-    with write_aside(path) as partial:
-        frame.to_csv(partial, sep="\t", lineterminator="\n")
 
 
 def _check(series: int, windows: int) -> None:
@@ -212,7 +194,7 @@ def _rate(
 
 
 def _slot_counts(rng: Generator, rate: Array) -> Array:
-    """Counts with mean `rate`, from Poisson to widely over-dispersed: negative binomial."""
+    """Draw counts with mean `rate`, from Poisson to widely over-dispersed: negative binomial."""
     dispersion = log_uniform(rng, 1e-5, 0.7, (rate.shape[0], 1))
     uneven = rng.gamma(1.0 / dispersion, dispersion, rate.shape)
     return rng.poisson(np.minimum(rate * uneven, 1e12)).astype(np.float64)
@@ -282,18 +264,6 @@ _REALISE = {"count": _counts, "distinct": _distinct, "bytes": _bytes, "average":
 
 
 def _moving_sum(values: Array, slots: int) -> Array:
-    """Sums over `slots` neighbours: `(series, n)` to `(series, n - slots + 1)`."""
-    return np.lib.stride_tricks.sliding_window_view(values, slots, axis=1).sum(axis=-1)
-
-
-def _main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m mods.dataset.simulate_series",
-        description="Write the sample table that comes with the package, from simulated traffic.",
-    )
-    parser.add_argument("--sample", type=Path, required=True, metavar="PATH")
-    write_sample(parser.parse_args().sample)
-
-
-if __name__ == "__main__":
-    _main()
+    """Return sums over `slots` neighbours: `(series, n)` to `(series, n - slots + 1)`."""
+    sums: Array = np.lib.stride_tricks.sliding_window_view(values, slots, axis=1).sum(axis=-1)
+    return sums
