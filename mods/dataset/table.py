@@ -280,7 +280,7 @@ class _Times:
                 )
             return named
         default = Window.parse(config.DEFAULT_WINDOW)
-        slide = int(steps.min()) // MICROSECONDS if len(steps) else default.slide
+        slide = _usual(steps) // MICROSECONDS if len(steps) else default.slide
         if length is not None:
             seconds = length // MICROSECONDS
         else:
@@ -291,3 +291,13 @@ class _Times:
                 "a length that is a multiple of the slide",
             )
         return Window(seconds, slide)
+
+
+def _usual(steps: np.ndarray) -> int:
+    """Return the most frequent step; gaps make some longer.
+
+    >>> _usual(np.array([10, 10, 20, 10, 5]))
+    10
+    """
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[np.argmax(counts)])

@@ -72,7 +72,8 @@ def parse_text(data: bytes, name: str) -> tuple[pl.DataFrame, np.ndarray]:
     separator = max("\t,;", key=lines[header].count)
     names = [cell.strip() for cell in next(csv.reader([lines[header]], delimiter=separator))]
     check_names(names, name)
-    last = max(number for number, line in enumerate(lines) if line.strip())
+    # A line of tabs alone is a row of missing values, a blank one at the end is none.
+    last = max(number for number, line in enumerate(lines) if line.strip(" "))
     if last == header:
         raise DataError(f"{name!r} has a header and no rows", "one row a window")
     rows = _Lines(lines[header + 1 : last + 1], np.arange(header + 2, last + 2))
