@@ -27,15 +27,52 @@ import numpy as np
 import polars as pl
 
 START = 1_559_347_200  # 2019-06-01
-FIELDS = (
-    "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto service duration orig_bytes resp_bytes "
-    "conn_state local_orig local_resp missed_bytes history orig_pkts orig_ip_bytes resp_pkts "
-    "resp_ip_bytes tunnel_parents"
-).split()
-TYPES = (
-    "time string addr port addr port enum string interval count count string bool bool count "
-    "string count count count count set[string]"
-).split()
+FIELDS = [
+    "ts",
+    "uid",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_h",
+    "id.resp_p",
+    "proto",
+    "service",
+    "duration",
+    "orig_bytes",
+    "resp_bytes",
+    "conn_state",
+    "local_orig",
+    "local_resp",
+    "missed_bytes",
+    "history",
+    "orig_pkts",
+    "orig_ip_bytes",
+    "resp_pkts",
+    "resp_ip_bytes",
+    "tunnel_parents",
+]
+TYPES = [
+    "time",
+    "string",
+    "addr",
+    "port",
+    "addr",
+    "port",
+    "enum",
+    "string",
+    "interval",
+    "count",
+    "count",
+    "string",
+    "bool",
+    "bool",
+    "count",
+    "string",
+    "count",
+    "count",
+    "count",
+    "count",
+    "set[string]",
+]
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 PRIVATE = r"^(10\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.)"
 
@@ -152,7 +189,8 @@ def timed(command: list[str], **options: object) -> tuple[float, float, str]:
 
 SQL = """
 import sys, duckdb
-logs, out, fields, slide, slots = sys.argv[1], sys.argv[2], sys.argv[3].split(), *map(int, sys.argv[4:])
+logs, out, fields = sys.argv[1], sys.argv[2], sys.argv[3].split()
+slide, slots = map(int, sys.argv[4:])
 kinds = {"ts": "DOUBLE", "duration": "DOUBLE", "orig_bytes": "BIGINT", "resp_bytes": "BIGINT"}
 columns = "{" + ", ".join(f"'{f}': '{kinds.get(f, 'VARCHAR')}'" for f in fields) + "}"
 local = "regexp_matches(\\"{}\\", '^(10\\\\.|192\\\\.168\\\\.|172\\\\.(1[6-9]|2[0-9]|3[01])\\\\.)')"
@@ -170,7 +208,8 @@ duckdb.sql(f'''
       select slot, direction, sum(orig_bytes)::bigint as ob, sum(resp_bytes)::bigint as rb,
              sum(duration)::bigint as du, count(duration) as dn, count(*) as n
       from records where direction is not null group by all),
-    grid as (select unnest(range((select min(slot) from slots), (select max(slot) from slots) - {slots} + 2)) as start),
+    ends as (select min(slot) as first, max(slot) - {slots} + 2 as stop from slots),
+    grid as (select unnest(range(first, stop)) as start from ends),
     ways as (select unnest([0, 1, 2]) as direction)
     select start * {slide} as start, ways.direction,
            coalesce(sum(ob), 0)::bigint as ob, coalesce(sum(rb), 0)::bigint as rb,

@@ -8,6 +8,10 @@ from mods import config
 from mods.commands import Report
 from mods.dataset.protocols import PROTOCOLS
 
+#: As in `mods.dataset.engines` and `mods.dataset.feature_files`, which load Polars.
+ENGINES = ("polars", "duckdb", "spark")
+LAYOUTS = ("tree", "parquet", "zip-day", "zip-month")
+
 HELP = (
     "Turn Zeek logs (TSV, JSON lines or Parquet; plain, gzip or zstd; files or whole directories) "
     "into a datapool of windowed features."
@@ -50,6 +54,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take Zeek's own local_orig and local_resp where a record has them",
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        metavar="ITEM",
+        help="take only records with this address, CIDR or :PORT at either end; several times",
+    )
+    parser.add_argument(
+        "--never",
+        action="append",
+        metavar="ITEM",
+        help="leave out records with this address, CIDR or :PORT at either end; several times",
+    )
+    parser.add_argument(
+        "--engine",
+        default="polars",
+        choices=ENGINES,
+        help="what computes; the numbers are the same (default: polars)",
+    )
+    parser.add_argument(
+        "--master", metavar="URL", help="the Spark cluster, e.g. spark://host:7077 (default: local)"
+    )
+    parser.add_argument(
+        "--layout",
+        default="tree",
+        choices=LAYOUTS,
+        help="how the datapool is stored (default: tree)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="build days again though their logs have not changed"
+    )
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -64,5 +98,11 @@ def run(arguments: argparse.Namespace) -> Report:
         protocols=arguments.protocol or (),
         time_range=arguments.range,
         own_fields=arguments.own_direction,
+        allow=arguments.allow or (),
+        never=arguments.never or (),
+        engine=arguments.engine,
+        master=arguments.master,
+        layout=arguments.layout,
+        force=arguments.force,
     )
     return Report(summary.text, summary.document)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-__all__ = ["Hosts"]
+import narwhals as nw
+
+__all__ = ["Hosts", "in_hosts"]
 
 #: Matches no text at all.
 _NEVER = "^$."
@@ -61,6 +63,18 @@ class Hosts:
     def contains(self, host: str) -> bool:
         """Tell whether a host lies in one of the networks; what is no address does not."""
         return _contains(self.networks, host)
+
+
+def in_hosts(column: str, hosts: Hosts, hidden: Mapping[Hosts, Sequence[str]]) -> nw.Expr:
+    """Return whether a column's host is one of `hosts`, for every engine.
+
+    `hidden` gives for each set of hosts with `hidden` networks those hosts among the records
+    that lie in them.
+    """
+    inside = nw.col(column).str.contains(hosts.pattern)
+    if hidden.get(hosts):
+        inside = inside | nw.col(column).is_in(list(hidden[hosts]))
+    return inside
 
 
 @functools.lru_cache(maxsize=100_000)

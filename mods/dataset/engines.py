@@ -1,27 +1,34 @@
-"""The engines: where the facts of the logs come from, one interface over each.
+"""The engines: where the facts of the logs are made, one interface over each.
 
-An engine reads the logs and keeps what `mods.dataset.windows` makes of them.
+Every engine takes the same records (`mods.dataset.records`) through the same
+expressions (`mods.dataset.windows`).  Polars does so block by block, as the logs
+are read, and keeps the facts; DuckDB (`mods.dataset.engine_duckdb`) and Spark
+(`mods.dataset.engine_spark`) keep the records, and make the facts of them all.
 """
 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from os import cpu_count
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import narwhals as nw
 import polars as pl
 
 from mods.dataset.direction import Hosts
 from mods.dataset.facts import FactStore
+from mods.dataset.observed import DAY
+from mods.dataset.plan import MOST_REJECTS, Counts, Plan
 from mods.dataset.protocols import Protocol
 from mods.dataset.records import Block, Reject
 from mods.dataset.windows import (
+    Lazy,
     directed,
     key_changes,
     observed_minutes,
@@ -29,143 +36,311 @@ from mods.dataset.windows import (
     slot_sums,
 )
 from mods.dataset.zeek import Log, ReadLog
-from mods.timerange import TimeRange, Window
+from mods.errors import ConfigError, did_you_mean
+from mods.timerange import Window
 
-__all__ = ["Counts", "Plan", "PolarsFacts", "read_with_polars"]
+__all__ = ["ENGINES", "CollectedFacts", "Facts", "PolarsFacts", "open_facts", "read_blocks"]
 
-_BARE = ("ts", "id_orig_h", "id_resp_h")
+ENGINES = ("polars", "duckdb", "spark")
+
+_MINUTES = {"minute": pl.Int64, "first": pl.Int64, "last": pl.Int64}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be made of the logs.
+class Facts(ABC):
+    """The facts of some logs.
 
-    `slot` is in seconds and divides every window's slide; `own_fields` says that Zeek's
-    `local_orig` and `local_resp` are taken where a record has them.
+    Attributes
+    ----------
+    plan
+        What is to be made.
+    counts
+        What became of the logs.
+    rows
+        Records taken so far, of all protocols.
     """
 
-    protocols: tuple[Protocol, ...]
-    windows: tuple[Window, ...]
-    slot: int
-    hosts: Hosts
-    time_range: TimeRange | None = None
-    own_fields: bool = False
-
-    def wanted(self, known: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return the fields to read of each protocol; of those not asked for, the time alone."""
-        own = ("local_orig", "local_resp") if self.own_fields else ()
-        fields = dict.fromkeys(known, _BARE)
-        return fields | {p.name: (*p.fields, *own) for p in self.protocols}
-
-
-@dataclass
-class Counts:
-    """What became of the logs, for the summary.
-
-    `rows` and the others count by protocol; `damaged` and `lacking` are messages by file.
-    """
-
-    files: Counter[str] = field(default_factory=Counter)
-    rows: Counter[str] = field(default_factory=Counter)
-    rejects: Counter[str] = field(default_factory=Counter)
-    out_of_range: Counter[str] = field(default_factory=Counter)
-    outside: Counter[str] = field(default_factory=Counter)
-    damaged: list[tuple[Path, str, int]] = field(default_factory=list)
-    lacking: dict[tuple[str, str], Path] = field(default_factory=dict)
-    kept_rejects: list[tuple[Path, Reject]] = field(default_factory=list)
-
-
-#: Rejected lines that are kept of one run; all are counted.
-MOST_REJECTS = 100_000
-
-
-class PolarsFacts:
-    """The facts that Polars makes of blocks of records, as they are read."""
-
-    def __init__(self, plan: Plan, store: FactStore) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.counts = Counts()
-        #: Records taken so far, of all protocols.
         self.rows = 0
-        self._store = store
+
+    @abstractmethod
+    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
+        """Read logs, some more at each call; return the days that the records of each touch.
+
+        Days are counted from the epoch; `progress` is called with bytes read from the disk.
+        """
+
+    def finish(self) -> None:
+        """Make the facts, once all logs are read."""
+        return
+
+    @property
+    @abstractmethod
+    def minutes(self) -> pl.DataFrame:
+        """`minute, first, last` of all records in the range, of whatever protocol."""
+
+    @abstractmethod
+    def sums(self, protocol: Protocol, first: int, stop: int) -> pl.DataFrame | None:
+        """Return `slot_sums`, at least of slots in `[first, stop)`; None where there are none."""
+
+    @abstractmethod
+    def changes(
+        self, protocol: Protocol, window: Window, first: int, stop: int
+    ) -> pl.DataFrame | None:
+        """Return `key_changes`, at least of slots in `[first, stop)`; None where there are none."""
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        return
+
+    def __enter__(self) -> Self:
+        """Return the facts, which are closed when they are left."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the facts."""
+        self.close()
+
+
+def open_facts(engine: str, plan: Plan, folder: Path, master: str | None = None) -> Facts:
+    """Return the facts of an engine, still empty.
+
+    Parameters
+    ----------
+    engine
+        One of `ENGINES`.
+    plan
+        What is to be made.
+    folder
+        Where an engine keeps what is too much for the memory.
+    master
+        The Spark cluster.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no such engine, or it is not installed.
+    """
+    if engine == "polars":
+        return PolarsFacts(plan, folder)
+    if engine == "duckdb":
+        from mods.dataset.engine_duckdb import DuckDBFacts
+
+        return DuckDBFacts(plan, folder)
+    if engine == "spark":
+        from mods.dataset.engine_spark import SparkFacts
+
+        return SparkFacts(plan, master)
+    raise ConfigError(
+        f"engine {engine!r}", f"one of {', '.join(ENGINES)}", did_you_mean(engine, ENGINES)
+    )
+
+
+class PolarsFacts(Facts):
+    """The facts that Polars makes of blocks of records, as they are read.
+
+    Parameters
+    ----------
+    plan
+        What is to be made.
+    folder
+        Where facts are kept meanwhile that are too many for the memory.
+    """
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        super().__init__(plan)
+        self._store = FactStore(plan.slot, folder)
         self._protocols = {p.name: p for p in plan.protocols}
         self._minutes: list[pl.DataFrame] = []
         self._lock = threading.Lock()
 
     @property
     def minutes(self) -> pl.DataFrame:
-        """Return `minute, first, last` of all records, of whatever protocol."""
-        schema = {"minute": pl.Int64, "first": pl.Int64, "last": pl.Int64}
+        """`minute, first, last` of all records in the range, of whatever protocol."""
         with self._lock:
-            merged = _merge_minutes(pl.concat([pl.DataFrame(schema=schema), *self._minutes]))
+            merged = _merge_minutes(pl.concat([pl.DataFrame(schema=_MINUTES), *self._minutes]))
             self._minutes = [merged]
         return merged
 
     def sums(self, protocol: Protocol, first: int, stop: int) -> pl.DataFrame | None:
-        """Return `slot_sums` of the slots in `[first, stop)`, None where there is no record."""
+        """Return `slot_sums` of slots in `[first, stop)`; None where there are none."""
         return self._store.read("sums", protocol.name, first, stop)
 
     def changes(
         self, protocol: Protocol, window: Window, first: int, stop: int
     ) -> pl.DataFrame | None:
-        """Return `key_changes` of the slots in `[first, stop)`, None where there is no key."""
+        """Return `key_changes` of slots in `[first, stop)`; None where there are none."""
         keys = self._store.read("keys", protocol.name, first, stop)
-        if keys is None:
-            return None
-        return _polars(key_changes(_lazy(keys), window, self.plan.slot))
+        return None if keys is None else collected(key_changes(lazy(keys), window, self.plan.slot))
 
-    def add(self, block: Block) -> None:
+    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
+        """Read logs and add their facts."""
+        return read_blocks(logs, self.plan, self.counts, self._add, progress)
+
+    def close(self) -> None:
+        """Remove what went to disk."""
+        self._store.close()
+
+    def _add(self, block: Block) -> None:
         """Take a block of records; from any thread."""
         name, records = block.protocol, block.records
-        chosen = self.plan.time_range
         inside = records
-        if chosen is not None:
-            inside = records.filter(pl.col("ts").is_between(chosen.start, chosen.end - 1))
-        outside = 0
+        if self.plan.time_range is not None:
+            inside = collected(in_range(lazy(records), self.plan))
+        left_out = outside = 0
+        minutes = None
         if inside.height:
-            minutes = _polars(observed_minutes(_lazy(inside)))
-            outside = self._facts(inside, name) if name in self._protocols else 0
+            minutes = collected(observed_minutes(lazy(inside)))
+            if name in self._protocols:
+                left_out, outside = self._take(inside, self._protocols[name])
+        counts = self.counts
         with self._lock:
             self.rows += records.height
-            self.counts.rows[name] += records.height
-            self.counts.out_of_range[name] += records.height - inside.height
-            self.counts.outside[name] += outside
-            self.counts.rejects[name] += block.rejects.count
-            if inside.height:
+            counts.rows[name] += records.height
+            counts.out_of_range[name] += records.height - inside.height
+            counts.left_out[name] += left_out
+            counts.outside[name] += outside
+            counts.rejects[name] += block.rejects.count
+            if minutes is not None:
                 self._minutes.append(minutes)
                 if len(self._minutes) > 500:
                     self._minutes = [_merge_minutes(pl.concat(self._minutes))]
 
-    def _facts(self, records: pl.DataFrame, name: str) -> int:
-        """Add the facts of records; return how many have no direction."""
-        plan, protocol = self.plan, self._protocols[name]
-        hidden = _hidden(records, plan.hosts)
-        marked = _polars(directed(_lazy(records), plan.hosts, plan.slot, hidden, plan.own_fields))
-        self._store.add("sums", name, _polars(slot_sums(_lazy(marked), protocol)))
-        keys = slot_keys(_lazy(marked), protocol)
+    def _take(self, records: pl.DataFrame, protocol: Protocol) -> tuple[int, int]:
+        """Add the facts of records; return how many are left out, and have no direction."""
+        hidden = self.plan.hidden(_grouped_hosts(records)) if self.plan.hidden_sets else {}
+        taken = collected(marked(lazy(records), self.plan, hidden))
+        self._store.add("sums", protocol.name, collected(slot_sums(lazy(taken), protocol)))
+        keys = slot_keys(lazy(taken), protocol)
         if keys is not None:
-            self._store.add("keys", name, _polars(keys))
-        return marked["direction"].null_count()
+            self._store.add("keys", protocol.name, collected(keys))
+        return records.height - taken.height, taken["direction"].null_count()
 
 
-def read_with_polars(
+class CollectedFacts(Facts):
+    """The facts that another engine makes of all records at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._sums: dict[str, pl.DataFrame] = {}
+        self._changes: dict[tuple[str, Window], pl.DataFrame] = {}
+
+    @abstractmethod
+    def _times(self) -> Lazy | None:
+        """Return the `ts` of all records read so far, None where there are none."""
+
+    @abstractmethod
+    def _relation(self, protocol: str) -> Lazy:
+        """Return the records of a protocol read so far."""
+
+    @abstractmethod
+    def _keep(self, relation: Lazy, name: str) -> Lazy:
+        """Store a relation under a name in the engine, so that it is computed once."""
+
+    @property
+    def minutes(self) -> pl.DataFrame:
+        """`minute, first, last` of all records in the range, of whatever protocol."""
+        times = self._times()
+        if times is None:
+            return pl.DataFrame(schema=_MINUTES)
+        return _whole(collected(observed_minutes(in_range(times, self.plan))))
+
+    def sums(self, protocol: Protocol, first: int, stop: int) -> pl.DataFrame | None:
+        """Return `slot_sums` of slots in `[first, stop)`; None where there are none."""
+        sums = self._sums.get(protocol.name)
+        return None if sums is None else sums.filter(pl.col("slot").is_between(first, stop - 1))
+
+    def changes(
+        self, protocol: Protocol, window: Window, first: int, stop: int
+    ) -> pl.DataFrame | None:
+        """Return `key_changes` of all slots; None where there are none."""
+        return self._changes.get((protocol.name, window))
+
+    def finish(self) -> None:
+        """Make the facts of all records."""
+        for name, rows in self.counts.rows.items():
+            if rows and self.plan.time_range is not None:
+                inside = _height(in_range(self._relation(name), self.plan))
+                self.counts.out_of_range[name] = rows - inside
+        for protocol in self.plan.protocols:
+            if self.counts.rows[protocol.name]:
+                self._take(in_range(self._relation(protocol.name), self.plan), protocol)
+
+    def _take(self, records: Lazy, protocol: Protocol) -> None:
+        name, counts = protocol.name, self.counts
+        hidden = self.plan.hidden(self._grouped_hosts(records)) if self.plan.hidden_sets else {}
+        taken = self._keep(marked(records, self.plan, hidden), f"taken_{name}")
+        height = counts.rows[name] - counts.out_of_range[name]
+        if self.plan.rules is not None:
+            counts.left_out[name] = height - _height(taken)
+        sums = self._sums[name] = _whole(collected(slot_sums(taken, protocol)))
+        counts.outside[name] = height - counts.left_out[name] - int(sums["records"].sum())
+        keys = slot_keys(taken, protocol)
+        if keys is None:
+            return
+        kept = self._keep(keys, f"keys_{name}")
+        for window in self.plan.windows:
+            changes = collected(key_changes(kept, window, self.plan.slot))
+            self._changes[name, window] = _whole(changes)
+
+    def _grouped_hosts(self, records: Lazy) -> list[str]:
+        ends = [records.select(host=nw.col(end)) for end in ("id_orig_h", "id_resp_h")]
+        both = nw.concat(ends).filter(nw.col("host").str.contains(":")).unique()
+        return collected(both)["host"].to_list()
+
+
+def in_range(records: Lazy, plan: Plan) -> Lazy:
+    """Return the records in the plan's time range."""
+    chosen = plan.time_range
+    if chosen is None:
+        return records
+    return records.filter((nw.col("ts") >= chosen.start) & (nw.col("ts") < chosen.end))
+
+
+def marked(records: Lazy, plan: Plan, hidden: Mapping[Hosts, Sequence[str]]) -> Lazy:
+    """Return the records that the rules let through, with `slot` and `direction`."""
+    if plan.rules is not None:
+        records = records.filter(plan.rules.taken(hidden))
+    return directed(records, plan.hosts, plan.slot, hidden, plan.own_fields)
+
+
+def days_of(records: pl.DataFrame, plan: Plan) -> set[int]:
+    """Return the days that records in the plan's range touch."""
+    inside = collected(in_range(lazy(records.select("ts")), plan))
+    return set((inside["ts"] // DAY).unique().to_list())
+
+
+def read_blocks(
     logs: Sequence[Log],
-    facts: PolarsFacts,
-    known: Iterable[str],
+    plan: Plan,
+    counts: Counts,
+    add: Callable[[Block], object],
     progress: Callable[[int], object],
-) -> None:
-    """Read the logs, several at a time, and give their records to `facts`."""
-    wanted = facts.plan.wanted(known)
+) -> dict[Path, set[int]]:
+    """Read logs, several at a time, give their blocks to `add`, and count files and damage.
+
+    Returns the days that the records of each log touch.
+    """
+    lock = threading.Lock()
+    days: dict[Path, set[int]] = {log.path: set() for log in logs}
 
     def read(log: Log) -> None:
-        reading = ReadLog(log, wanted, progress)
+        reading = ReadLog(log, plan.wanted, progress)
         rows: Counter[str] = Counter()
         kept: list[Reject] = []
         for block in reading:
-            facts.add(block)
+            add(block)
+            days[log.path] |= days_of(block.records, plan)
             rows[block.protocol] += block.records.height
             kept += block.rejects.kept[: MOST_REJECTS - len(kept)]
-        _note(facts.counts, log, reading, rows, kept)
+        with lock:
+            note(counts, reading, rows, kept)
 
     # more threads than cores gain nothing, and each holds a block
     with ThreadPoolExecutor(min(4, cpu_count() or 1)) as pool:
@@ -176,41 +351,46 @@ def read_with_polars(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    return days
 
 
-_NOTING = threading.Lock()
+def note(counts: Counts, reading: ReadLog, rows: Mapping[str, int], kept: list[Reject]) -> None:
+    """Count one file that was read to its end."""
+    log = reading.log
+    for protocol in rows or {log.protocol or "unknown": 0}:
+        counts.files[protocol] += 1
+    if reading.damage:
+        counts.damaged.append((log.path, reading.damage, sum(rows.values())))
+    for pair in reading.lacking:
+        counts.lacking.setdefault(pair, log.path)
+    room = MOST_REJECTS - len(counts.kept_rejects)
+    counts.kept_rejects += [(log.path, reject) for reject in kept[:room]]
 
 
-def _note(
-    counts: Counts, log: Log, reading: ReadLog, rows: Mapping[str, int], kept: list[Reject]
-) -> None:
-    with _NOTING:
-        for protocol in rows or {log.protocol or "unknown": 0}:
-            counts.files[protocol] += 1
-        if reading.damage:
-            counts.damaged.append((log.path, reading.damage, sum(rows.values())))
-        for pair in reading.lacking:
-            counts.lacking.setdefault(pair, log.path)
-        room = MOST_REJECTS - len(counts.kept_rejects)
-        counts.kept_rejects += [(log.path, reject) for reject in kept[:room]]
-
-
-def _hidden(records: pl.DataFrame, hosts: Hosts) -> list[str]:
-    """Return the distinct hosts that only `Hosts.contains` can tell to be local."""
-    if not hosts.hidden:
-        return []
+def _grouped_hosts(records: pl.DataFrame) -> Iterable[str]:
+    """Return the distinct IPv6 hosts."""
     both = pl.concat([records["id_orig_h"], records["id_resp_h"]]).drop_nulls().unique()
-    with_groups = both.filter(both.str.contains(":", literal=True))
-    return [host for host in with_groups if hosts.contains(host)]
+    return both.filter(both.str.contains(":", literal=True))
 
 
 def _merge_minutes(minutes: pl.DataFrame) -> pl.DataFrame:
     return minutes.group_by("minute").agg(pl.col("first").min(), pl.col("last").max())
 
 
-def _lazy(frame: pl.DataFrame) -> nw.LazyFrame[Any]:
+def _height(records: Lazy) -> int:
+    return int(collected(records.select(nw.len())).item())
+
+
+def _whole(facts: pl.DataFrame) -> pl.DataFrame:
+    # an engine's counts may come in other widths
+    return facts.with_columns(pl.all().cast(pl.Int64))
+
+
+def lazy(frame: pl.DataFrame) -> nw.LazyFrame[Any]:
+    """Hand a Polars frame to an expression."""
     return nw.from_native(frame.lazy())
 
 
-def _polars(frame: nw.LazyFrame[Any]) -> pl.DataFrame:
+def collected(frame: nw.LazyFrame[Any]) -> pl.DataFrame:
+    """Compute an expression, as a Polars frame."""
     return frame.collect(backend="polars").to_native()  # type: ignore[no-any-return]

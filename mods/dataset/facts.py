@@ -6,8 +6,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import polars as pl
 
@@ -43,16 +42,7 @@ class FactStore:
         self._spilled: tempfile.TemporaryDirectory[str] | None = None
         self._parts = 0
 
-    def __enter__(self) -> Self:
-        """Return the store, whose files go when it is left."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Remove what went to disk."""
         if self._spilled is not None:
             self._spilled.cleanup()

@@ -21,19 +21,16 @@ of its last hour (but one slide) missing: their span is not complete.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 import numpy as np
 import polars as pl
 
 from mods.timerange import MICROSECONDS, Window
 
-__all__ = ["QUIET", "known_windows", "observed_spans", "touched_days"]
+__all__ = ["DAY", "QUIET", "known_windows", "observed_spans"]
 
 #: Microseconds without any record after which a sensor is taken as not observing.
 QUIET = 3600 * MICROSECONDS
 DAY = 86400 * MICROSECONDS
-_EPOCH = date(1970, 1, 1)
 
 
 def observed_spans(minutes: pl.DataFrame) -> np.ndarray:
@@ -43,7 +40,7 @@ def observed_spans(minutes: pl.DataFrame) -> np.ndarray:
     ----------
     minutes
         `first, last`: times of records, in microseconds, any number of rows and in any order,
-        each pair less than a minute apart.
+        between the two of which the sensor was observing.
 
     Returns
     -------
@@ -93,9 +90,3 @@ def known_windows(spans: np.ndarray, window: Window, starts: range) -> pl.Series
         low = max(begin - starts.start, 0)
         known[low : max(end - window.slots + 1 - starts.start, low)] = True
     return pl.Series("known", known)
-
-
-def touched_days(minutes: pl.DataFrame) -> list[date]:
-    """Return the UTC days on which there was any record, in order."""
-    days = (minutes["first"] // DAY).unique().sort().to_list()
-    return [_EPOCH + timedelta(days=day) for day in days]

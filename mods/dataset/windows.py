@@ -14,17 +14,19 @@ consecutive slots on a complete grid of window starts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import narwhals as nw
 import polars as pl
 
-from mods.dataset.direction import Hosts
+from mods.dataset.direction import Hosts, in_hosts
 from mods.dataset.protocols import DIRECTIONS, Feature, Protocol
 from mods.timerange import MICROSECONDS, Window
 
 __all__ = [
+    "all_sums",
     "directed",
     "key_changes",
     "observed_minutes",
@@ -40,7 +42,11 @@ Lazy = nw.LazyFrame[Any]
 
 
 def directed(
-    records: Lazy, hosts: Hosts, slot: int, hidden: Sequence[str] = (), own: bool = False
+    records: Lazy,
+    hosts: Hosts,
+    slot: int,
+    hidden: Mapping[Hosts, Sequence[str]] = MappingProxyType({}),
+    own: bool = False,
 ) -> Lazy:
     """Add `slot` and `direction` (its place in `DIRECTIONS`; null between two outside hosts).
 
@@ -53,15 +59,13 @@ def directed(
     slot
         Seconds of a slot.
     hidden
-        The hosts among the records that lie in `hosts.hidden`.
+        Those among the records' hosts that lie in `hosts.hidden`, by `hosts`.
     own
         Whether `local_orig` and `local_resp` are taken where a record has them.
     """
 
     def local(name: str, field: str) -> nw.Expr:
-        inside = nw.col(name).str.contains(hosts.pattern)
-        if hidden:
-            inside = inside | nw.col(name).is_in(list(hidden))
+        inside = in_hosts(name, hosts, hidden)
         return nw.coalesce(nw.col(field), inside) if own else inside
 
     marked = records.with_columns(
@@ -109,14 +113,18 @@ def sum_columns(protocol: Protocol) -> dict[str, tuple[str, ...]]:
     }
 
 
+def all_sums(protocol: Protocol) -> list[str]:
+    """Return the columns of `slot_sums` after the slot and the direction."""
+    needed = (column for columns in sum_columns(protocol).values() for column in columns)
+    return list(dict.fromkeys(["records", *needed]))
+
+
 def slot_sums(records: Lazy, protocol: Protocol) -> Lazy:
-    """Return `slot, direction` and the sums of `sum_columns`, all Int64."""
-    made: dict[str, nw.Expr] = {}
-    for name in dict.fromkeys(c for columns in sum_columns(protocol).values() for c in columns):
+    """Return `slot, direction`, `records` and the sums of `sum_columns`, all Int64."""
+    made: dict[str, nw.Expr] = {"records": nw.len()}
+    for name in all_sums(protocol)[1:]:
         kind, _, field = name.partition("_")
-        if kind == "records":
-            made[name] = nw.len()
-        elif kind == "sum":
+        if kind == "sum":
             made[name] = nw.col(field).sum()
         elif kind == "with":
             made[name] = nw.col(field).count()

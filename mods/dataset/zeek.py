@@ -33,17 +33,22 @@ Format = Literal["tsv", "json", "parquet"]
 
 @dataclass(frozen=True)
 class Log:
-    """A file with records: its path, its format, protocol ("" in a stream of many) and size."""
+    """A file with records: its protocol ("" in a stream of many), bytes and time of change (ns)."""
 
     path: Path
     format: Format
     protocol: str
     size: int
+    changed: int
 
 
 @dataclass
 class Logs:
-    """What was found: logs to read, and files left alone with the reason."""
+    """What was found: logs to read, and files left alone, with the reason.
+
+    `others` are no logs that have features; `unreadable` are files and directories that a
+    person may want to look at.
+    """
 
     logs: list[Log] = field(default_factory=list)
     others: list[tuple[Path, str]] = field(default_factory=list)
@@ -87,8 +92,19 @@ def find_logs(paths: Iterable[Path | str]) -> Logs:
             f"logs of {', '.join(PROTOCOLS)}, as TSV, JSON or Parquet",
             "Name Zeek's log directory or single log files.",
         )
+    _drop_twins(found, given)
     found.logs.sort(key=lambda log: str(log.path))
     return found
+
+
+def _drop_twins(found: Logs, given: list[Path]) -> None:
+    """Leave out a packed log beside which the same lies unpacked: its packing is not finished."""
+    paths = {log.path for log in found.logs}
+    for log in list(found.logs):
+        plain = log.path.with_suffix("")
+        if log.path.suffix in (".gz", ".zst") and plain in paths and log.path not in given:
+            found.logs.remove(log)
+            found.unreadable.append((log.path, f"{plain.name} lies unpacked beside it"))
 
 
 def _files(path: Path, seen: set[tuple[int, int]], found: Logs) -> Iterator[Path]:
@@ -124,18 +140,22 @@ def _look(path: Path, found: Logs) -> None:
 
 def _recognise(path: Path) -> Log | str:
     """Return the log that a file is, or why it is none."""
-    size = path.stat().st_size
+    status = path.stat()
+
+    def log(form: Format, protocol: str) -> Log:
+        return Log(path, form, protocol, status.st_size, status.st_mtime_ns)
+
     match = _NAME.match(path.name)
     named = match[1] if match else ""
     start = _start(path)
     if start.startswith(b"PAR1"):
-        return Log(path, "parquet", named, size) if named else "Parquet whose name is no protocol's"
+        return log("parquet", named) if named else "Parquet whose name is no protocol's"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
         protocol = _json_path(text)
         if protocol is not None:
-            return Log(path, "json", "", size)
-        return Log(path, "json", named, size) if named else "JSON whose name is no protocol's"
+            return log("json", "")
+        return log("json", named) if named else "JSON whose name is no protocol's"
     if text.startswith(b"#"):
         header = Header()
         for line in text.split(b"\n"):
@@ -143,12 +163,12 @@ def _recognise(path: Path) -> Log | str:
                 break
             header.take(line)
         if header.path in PROTOCOLS:
-            return Log(path, "tsv", header.path, size)
+            return log("tsv", header.path)
         if header.path:
             return f"a log of {header.path!r}, which has no features"
     if not text:
-        return "an empty file" if not size else "nothing but blanks"
-    return Log(path, "tsv", named, size) if named else "no Zeek log"
+        return "an empty file" if not status.st_size else "nothing but blanks"
+    return log("tsv", named) if named else "no Zeek log"
 
 
 def _json_path(text: bytes) -> str | None:
