@@ -7,18 +7,20 @@ imported with this module; `warm` loads the default model where it is needed.
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import logging
+import os
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mods import config
-from mods.errors import DataError, ModelError, ModsError, ModsWarning, NotFoundError, RangeError
-from mods.models import schemas
-from mods.models.api_errors import translated
+from mods.errors import ModelError, ModsError, NotFoundError, RangeError
+from mods.models import request_data, schemas
+from mods.models.api_errors import collected_warnings, translated
 from mods.models.registry import DEFAULT, list_models, model_path
+from mods.models.request_data import RequestData
+from mods.models.responses import BASELINES, as_json, csv_answer, evaluation_of, png_answer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,50 +37,55 @@ __all__ = [
     "warm",
 ]
 
+logger = logging.getLogger(__name__)
+
 schema = schemas.RESPONSE
 
-SAMPLE = "data/test/sample-test-w01h-s10m.tsv"
 #: A larger forecast table is no answer to a request: ask for a shorter range.
-MAX_ROWS = 1_000_000
+MAX_ROWS = 500_000
+#: What `warm` forecasts: as many windows as make the shapes of later requests.
+WARM_ROWS = 300
 
 
 def get_metadata() -> dict[str, Any]:
     """Return what DEEPaaS and the catalogue show: the package, its models and its data."""
     package = metadata.metadata("mods")
-    return {
+    told = {
         "name": package["Name"],
-        "description": package["Summary"],
-        "summary": package["Summary"],
-        "author": package["Author"],
-        "author-email": None,
-        "license": package["License-Expression"] or package["License"],
         "version": package["Version"],
-        "url": None,
-        "models": [
-            {
-                "name": entry.name,
-                "columns": entry.config.get("columns", []),
-                "window": entry.config.get("window"),
-                "training": {
-                    key: value
-                    for key, value in entry.config.get("training", {}).items()
-                    if key != "history"
-                },
-                "metrics": entry.metrics,
-                "problem": entry.problem,
-            }
-            for entry in list_models()
-        ],
-        "datapool": _extent(),
+        "summary": package["Summary"],
+        "description": package["Summary"],
+        "license": package["License-Expression"] or package["License"],
+        "author": package["Author"],
+        "author-email": package["Author-email"],
+        "url": package["Home-page"],
     }
+    about: dict[str, Any] = {key: value for key, value in told.items() if value}
+    about["models"] = [
+        {
+            "name": entry.name,
+            "model_type": entry.config.get("hyperparameters", {}).get("model_type"),
+            "columns": entry.config.get("columns", []),
+            "window": entry.config.get("window"),
+            "training": _training(entry.config),
+            "metrics": entry.metrics,
+            "problem": entry.problem or None,
+        }
+        for entry in list_models()
+    ]
+    about["datapool"] = _extent()
+    document: dict[str, Any] = as_json(about)
+    return document
 
 
 def warm() -> None:
     """Load the default model and compile its forecast, so that the first request is quick."""
-    with suppress(NotFoundError):
+    try:
         model = _load(DEFAULT)
-        frame = _sample()
-        model.backtest(frame.iloc[-max(model.settings.sequence_len, 200) :])
+        model.backtest(request_data.read_sample().frame.iloc[-WARM_ROWS:])
+    except ModsError as error:
+        # A service without a default model still trains, and forecasts with others.
+        logger.warning("the default model cannot be loaded: %s", error)
 
 
 def get_predict_args() -> dict[str, Any]:
@@ -91,54 +98,82 @@ def get_train_args() -> dict[str, Any]:
     return schemas.train_arguments()
 
 
-def predict(**arguments: Any) -> dict[str, Any] | bytes:
-    """Forecast an upload, the datapool or the sample; answer JSON, or bytes of CSV or PNG."""
-    upload = arguments.get("data")
-    try:
-        with translated(), _collected() as heard:
-            return _predict(arguments, upload, heard)
-    finally:
-        # DEEPaaS keeps every upload in a temporary file and removes none.
-        if upload is not None:
-            with suppress(OSError):
-                Path(upload.filename).unlink()
+def predict(**arguments: Any) -> dict[str, Any] | BytesIO:
+    """Forecast an upload, the datapool or the sample.
+
+    Parameters
+    ----------
+    **arguments
+        See `mods.models.schemas.predict_arguments`; each has a default.
+
+    Returns
+    -------
+    dict or io.BytesIO
+        The answer as JSON, or the CSV or PNG file that `accept` asks for.
+
+    Raises
+    ------
+    ServiceError
+        For everything that goes wrong.
+    """
+    with (
+        translated(),
+        collected_warnings() as heard,
+        request_data.upload_file(arguments.get("data") or None) as path,
+    ):
+        return _predict(schemas.complete(arguments, get_predict_args()), path, heard)
 
 
 def train(**arguments: Any) -> dict[str, Any]:
-    """Train a model on the datapool, judge it, and keep it under its name."""
-    with translated(), _collected() as heard:
-        return _train(arguments, heard)
+    """Train a model on the datapool, judge it, and keep it under its name.
+
+    Parameters
+    ----------
+    **arguments
+        See `mods.models.schemas.train_arguments`; each has a default.
+
+    Raises
+    ------
+    ServiceError
+        For everything that goes wrong.
+    """
+    with translated(), collected_warnings() as heard:
+        return _train(schemas.complete(arguments, get_train_args()), heard)
 
 
-def _predict(arguments: dict[str, Any], upload: Any, heard: list[str]) -> dict[str, Any] | bytes:
+def _predict(
+    arguments: dict[str, Any], path: Path | None, heard: list[str]
+) -> dict[str, Any] | BytesIO:
     model = _load(arguments["model_name"])
-    query = arguments.get("data_select_query") or model.config.get("query")
-    window = arguments.get("window_slide")
-    asked = arguments.get("time_range") or None
-    excluded = tuple(schemas.ranges(arguments.get("time_ranges_excluded")))
-    source, frame = _data(upload, query, window or model.window, asked, excluded)
-    shown = asked or _last_day(frame)
+    data = _data(arguments, path, model)
+    frame = data.frame
+    shown = arguments["time_range"] or request_data.last_rows(frame, _per_day(frame))
     table = _table(model, frame, shown, arguments["batch_size"])
-    accept = arguments.get("accept")
-    if accept == "text/csv":
-        return _csv(table)
-    if accept == "image/png":
-        return _png(table, model, source)
+    if arguments["accept"] == "text/csv":
+        return csv_answer(table)
+    if arguments["accept"] == "image/png":
+        title = f"{_SOURCES[data.source]}, forecast by {arguments['model_name']!r}"
+        return png_answer(table, coverage=model.coverage, title=title)
+    from mods.models.predict import table_document
+
     return {
         "model_name": arguments["model_name"],
-        "data_select_query": query if source == "datapool" else None,
+        "data_select_query": data.query,
         "window_slide": frame.attrs.get("window"),
         "time_range": shown,
-        "time_ranges_excluded": list(excluded),
+        "time_ranges_excluded": arguments["time_ranges_excluded"],
         "steps_ahead": model.horizon,
         "batch_size": arguments["batch_size"],
-        "data": source,
+        "data": data.source,
         "coverage": model.coverage,
         "columns": [str(name) for name in frame.columns],
-        "evaluation": _evaluation(table, frame, model),
-        "predictions": _columns(table),
+        "evaluation": evaluation_of(table, frame, model.coverage),
+        "predictions": table_document(table),
         "warnings": heard,
     }
+
+
+_SOURCES = {"upload": "Uploaded table", "datapool": "Datapool", "sample": "Sample"}
 
 
 def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
@@ -146,168 +181,141 @@ def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
     from mods.models.mods_model import Model
 
     path = model_path(arguments["model_name"], must_exist=False)
-    query, window = arguments["data_select_query"], arguments["window_slide"]
-    asked = arguments.get("train_time_range") or None
-    tested = arguments.get("test_time_range") or None
-    left_out = {
-        name: tuple(schemas.ranges(arguments.get(name)))
-        for name in ("train_time_ranges_excluded", "test_time_ranges_excluded")
-    }
-    source, frame = _data(None, query, window, asked, left_out["train_time_ranges_excluded"])
-    if asked is not None:
-        frame = _cut(frame, asked)
+    frame = _training_part(arguments)
+    judged, include = _judged_part(arguments, frame)
+    if arguments["test_time_range"] is None:
+        frame = frame.iloc[: -_tenth(frame)]
     settings = {name: arguments[name] for name in schemas.HYPERPARAMETERS}
     model = Model(**settings).fit(frame, progress=False)
-    model.config["query"] = query
-    judged, include = frame, tested
-    if tested is not None:
-        judged = _data(None, query, window, tested, left_out["test_time_ranges_excluded"])[1]
-    else:
-        include = _last_tenth(frame)
-    result = evaluate(model, judged, include=include, baselines=("persistence", "seasonal_naive"))
-    model.metrics["evaluation"] = result.document()
+    model.config["query"] = arguments["data_select_query"]
+    evaluation = evaluate(model, judged, include=include, baselines=BASELINES).document()
+    model.metrics["evaluation"] = evaluation
     model.save(path)
-    return {
-        "model_name": arguments["model_name"],
-        "steps_ahead": model.horizon,
-        "batch_size": arguments["batch_size"],
-        "window_slide": window,
-        "data_select_query": query,
-        "train_time_range": asked,
-        "train_time_ranges_excluded": list(left_out["train_time_ranges_excluded"]),
-        "test_time_range": tested,
-        "test_time_ranges_excluded": list(left_out["test_time_ranges_excluded"]),
-        "data": source,
-        "training": {k: v for k, v in model.config["training"].items() if k != "history"},
-        "evaluation": result.document(),
-        "warnings": heard,
-    }
+    asked = (
+        "window_slide",
+        "data_select_query",
+        "train_time_range",
+        "train_time_ranges_excluded",
+        "test_time_range",
+        "test_time_ranges_excluded",
+    )
+    answer: dict[str, Any] = as_json(
+        {
+            "model_name": arguments["model_name"],
+            "steps_ahead": model.horizon,
+            "batch_size": arguments["batch_size"],
+            **{name: arguments[name] for name in asked},
+            "judged_time_range": include,
+            "training": _training(model.config),
+            "evaluation": evaluation,
+            "warnings": heard,
+        }
+    )
+    return answer
 
 
-def _data(
-    upload: Any, query: str | None, window: str | None, asked: str | None, excluded: tuple[str, ...]
-) -> tuple[str, pd.DataFrame]:
-    """Return where the data come from, and the frame: what is asked with the history before it."""
+def _data(arguments: dict[str, Any], path: Path | None, model: Model) -> RequestData:
+    """Return the upload, else the datapool's part, else the sample."""
+    from mods.models.evaluation import CONTEXT
+
+    query, window = arguments["data_select_query"], arguments["window_slide"]
+    exclude, known = arguments["time_ranges_excluded"], model.config.get("query")
+    if path is not None:
+        return request_data.read_upload(
+            path,
+            query=query,
+            window=window,
+            exclude=exclude,
+            model_query=known,
+            model_window=model.window,
+        )
+    pool = request_data.read_pool(
+        query=query or known,
+        window=window or model.window,
+        include=arguments["time_range"],
+        exclude=exclude,
+        history=CONTEXT,
+        after=model.horizon,
+    )
+    return pool if pool is not None else request_data.read_sample(exclude)
+
+
+def _training_part(arguments: dict[str, Any]) -> pd.DataFrame:
     from mods.dataset import read_data
 
-    if upload is not None:
-        frame = read_data(upload.filename, window=window, exclude=excluded)
-        return "upload", frame
-    pool = config.folders().datapools
-    if pool.is_dir() and any(pool.iterdir()):
-        reach = _with_history(asked, window) if asked else None
-        frame = read_data(pool, query=query, window=window, time_range=reach, exclude=excluded)
-        return "datapool", frame
-    return "sample", read_data(_sample_path(), exclude=excluded)
+    request_data.require_pool()
+    return read_data(
+        config.folders().datapools,
+        query=arguments["data_select_query"],
+        window=arguments["window_slide"],
+        time_range=arguments["train_time_range"],
+        exclude=tuple(arguments["train_time_ranges_excluded"]),
+    )
 
 
-def _with_history(asked: str, window: str | None) -> str:
-    """Return the range with the windows before it that a model looks at, and a day after it."""
-    from mods.models.mods_model import HISTORY
-    from mods.timerange import MICROSECONDS, TimeRange, Window
+def _judged_part(arguments: dict[str, Any], frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return what to judge on with the history before it, and which origins."""
+    from mods.models.evaluation import CONTEXT
 
-    chosen = TimeRange.parse(asked)
-    slide = Window.parse(window or config.DEFAULT_WINDOW).slide * MICROSECONDS
-    day = 86400 * MICROSECONDS
-    return TimeRange(chosen.start - HISTORY * slide, chosen.end + day).text
+    include = arguments["test_time_range"]
+    if include is None:
+        return frame, request_data.last_rows(frame, _tenth(frame))
+    data = request_data.read_pool(
+        query=arguments["data_select_query"],
+        window=arguments["window_slide"],
+        include=include,
+        exclude=arguments["test_time_ranges_excluded"],
+        history=CONTEXT,
+        after=arguments["steps_ahead"],
+    )
+    if data is None:
+        raise NotFoundError("the datapool has gone", mend="Train again when it is back.")
+    return data.frame, include
+
+
+def _tenth(frame: pd.DataFrame) -> int:
+    return max(1, len(frame) // 10)
+
+
+def _per_day(frame: pd.DataFrame) -> int:
+    from mods.timerange import Window
+
+    return max(1, Window.parse(frame.attrs.get("window") or config.DEFAULT_WINDOW).per_day)
 
 
 def _table(model: Model, frame: pd.DataFrame, shown: str, batch_size: int) -> pd.DataFrame:
-    """Forecast at each origin in the range; the forecast table."""
+    """Return the forecast table of the origins in a range, as `mods predict` makes it."""
     from mods.models.evaluation import origin_rows
-    from mods.models.mods_model import HISTORY
+    from mods.models.predict import predict as forecast
 
     first, end = origin_rows(frame, shown)
-    if (end - first) * model.horizon * len(frame.columns) > MAX_ROWS:
+    rows = (end - first) * model.horizon * len(frame.columns)
+    if rows > MAX_ROWS:
         raise RangeError(
-            f"range {shown!r} gives more than {MAX_ROWS:,} forecasts", mend="Ask for a shorter one."
+            f"range {shown!r} gives {rows:,} forecasts",
+            f"at most {MAX_ROWS:,}",
+            "Ask for a shorter range, or use 'mods predict'.",
         )
-    part = frame.iloc[max(0, first - HISTORY) : end + model.horizon]
-    table = model.backtest(part, batch_size=batch_size)
-    labels = frame.index[first:end]
-    chosen: pd.DataFrame = table[table["origin"].isin(labels)].reset_index(drop=True)
-    if chosen.empty:
-        raise DataError(
-            f"no window in {shown!r} has the history that the model needs",
-            f"at least {model.settings.sequence_len} windows before the range's end",
-            "Ask for a later range, or give more data before it.",
-        )
-    return chosen
+    return forecast(_InBatches(model, batch_size), frame, include=shown)
 
 
-def _cut(frame: pd.DataFrame, asked: str) -> pd.DataFrame:
-    from mods.timerange import select
+class _InBatches:
+    """A model that forecasts so many windows at a time."""
 
-    return select(frame, asked)
-
-
-def _last_day(frame: pd.DataFrame) -> str:
-    """Return the range of the last day's windows, which is what a request without one gets."""
-    from mods.timerange import RowRange, TimeRange, Window
-
-    name = frame.attrs.get("window") or config.DEFAULT_WINDOW
-    return _range_of(frame, len(frame) - Window.parse(name).per_day, RowRange, TimeRange)
+    def __init__(self, model: Model, batch_size: int) -> None:
+        self.horizon, self.coverage = model.horizon, model.coverage
+        self.backtest = functools.partial(model.backtest, batch_size=batch_size)
 
 
-def _last_tenth(frame: pd.DataFrame) -> str:
-    from mods.timerange import RowRange, TimeRange
-
-    return _range_of(frame, len(frame) - max(1, len(frame) // 10), RowRange, TimeRange)
-
-
-def _range_of(frame: pd.DataFrame, first: int, rows: Any, times: Any) -> str:
-    import pandas as pd
-
-    first = max(0, first)
-    if isinstance(frame.index, pd.DatetimeIndex):
-        starts = frame.index.as_unit("us").asi8
-        return str(times(int(starts[first]), int(starts[-1]) + 1).text)
-    return str(rows(int(frame.index[first]), int(frame.index[-1]) + 1).text)
-
-
-def _evaluation(table: pd.DataFrame, frame: pd.DataFrame, model: Model) -> dict[str, Any] | None:
-    from mods.models.evaluation import evaluate_table
-
-    try:
-        return evaluate_table(
-            table, frame, baselines=("persistence", "seasonal_naive"), coverage=model.coverage
-        ).document()
-    except DataError:
-        # Nothing in the range has an actual value yet: there is nothing to judge.
-        return None
-
-
-def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return the forecast table by column, as JSON can say it."""
-    out: dict[str, list[Any]] = {}
-    for name, column in table.items():
-        if column.dtype.kind == "M":
-            out[str(name)] = column.dt.strftime("%Y-%m-%dT%H:%M:%SZ").tolist()
-        else:
-            out[str(name)] = [None if value != value else value for value in column.tolist()]
-    return out
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    from mods.models.forecast import as_csv
-
-    return as_csv(table).encode()
-
-
-def _png(table: pd.DataFrame, model: Model, source: str) -> bytes:
-    from mods.visualization.visualize import picture, plot_forecast
-
-    percent = f"{100 * model.coverage:g} %"
-    figure = plot_forecast(table, title=f"One step ahead, {percent} interval ({source})")
-    return picture(figure)
+def _training(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return a training's provenance without its history, which is long."""
+    told = configuration.get("training", {})
+    return {key: value for key, value in told.items() if key != "history"}
 
 
 def _extent() -> list[dict[str, object]]:
-    from mods.dataset.datapool import extent
-
-    pool = config.folders().datapools
     try:
-        return extent(pool) if pool.is_dir() else []
+        return request_data.require_pool()
     except ModsError:
         # A damaged zip in the pool is told to who asks for its data, not to who asks for us.
         return []
@@ -325,41 +333,8 @@ def _load(name: str) -> Model:
 @functools.lru_cache(maxsize=4)
 def _loaded(path: Path, _changed: int, _size: int) -> Model:
     """Return the model; a file that has changed since is another key, so nothing goes stale."""
+    # TensorFlow speaks of its build on stderr, once in every worker.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mods.models.mods_model import Model
 
     return Model.load(path)
-
-
-def _sample_path() -> Path:
-    path = config.shipped(SAMPLE)
-    if path is None:
-        raise NotFoundError(
-            "there is neither a datapool nor the sample",
-            f"features under {str(config.folders().datapools)!r}",
-            "Make a datapool with 'mods features', or upload a table as 'data'.",
-        )
-    return path
-
-
-def _sample() -> pd.DataFrame:
-    from mods.dataset import read_data
-
-    return read_data(_sample_path())
-
-
-@contextmanager
-def _collected() -> Iterator[list[str]]:
-    """Collect what our warnings say, for the answer."""
-    heard: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ModsWarning)
-        show = warnings.showwarning
-
-        def hear(message: Any, category: Any, *rest: Any, **more: Any) -> None:
-            if issubclass(category, ModsWarning):
-                heard.append(str(message))
-            else:
-                show(message, category, *rest, **more)
-
-        warnings.showwarning = hear
-        yield heard

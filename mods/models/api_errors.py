@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
-from mods.errors import ModsError
+from mods.errors import ModsError, ModsWarning
 
-__all__ = ["ServiceError", "translated"]
+__all__ = ["ServiceError", "collected_warnings", "translated"]
+
+#: An answer tells no more warnings than these.
+MAX_WARNINGS = 50
 
 logger = logging.getLogger(__name__)
 
@@ -72,3 +76,22 @@ def translated() -> Iterator[None]:
         raise ServiceError(
             500, f"a failure of ours: {type(error).__name__}: {error}", "InternalError"
         ) from None
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect what our warnings say, for the answer; others go where they always go."""
+    heard: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ModsWarning)
+        show = warnings.showwarning
+
+        def hear(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+            if issubclass(category, ModsWarning):
+                if len(heard) < MAX_WARNINGS and str(message) not in heard:
+                    heard.append(str(message))
+            else:
+                show(message, category, *rest, **more)
+
+        warnings.showwarning = hear
+        yield heard

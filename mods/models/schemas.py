@@ -9,21 +9,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields, missing, validate
 
 from mods import config
 from mods.dataset.query import parse_query
-from mods.errors import ModsError, RangeError
+from mods.errors import ModelError, ModsError, RangeError, did_you_mean
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
-from mods.models.registry import model_path
+from mods.models.registry import DEFAULT, model_path
+from mods.models.request_data import require_pool
 from mods.timerange import RowRange, TimeRange, Window
 
-__all__ = ["MEDIA_TYPES", "RESPONSE", "predict_arguments", "ranges", "train_arguments"]
+__all__ = [
+    "HYPERPARAMETERS",
+    "MEDIA_TYPES",
+    "RESPONSE",
+    "complete",
+    "predict_arguments",
+    "ranges",
+    "train_arguments",
+]
 
-MEDIA_TYPES = ["application/json", "text/csv", "image/png"]
+#: What `predict` answers with; the first is the default.
+MEDIA_TYPES = ("application/json", "text/csv", "image/png")
+ANY_MEDIA_TYPE = "*/*"
+#: No name, range or query is longer.
+MAX_TEXT = 2000
 #: Hyper-parameters that the API takes by the names that existing clients send.
 HYPERPARAMETERS = (
     "sequence_len",
@@ -44,15 +57,15 @@ def predict_arguments() -> dict[str, fields.Field]:
             load_default=MEDIA_TYPES[0],
             validate=validate.OneOf(list(MEDIA_TYPES)),
             metadata={
-                "description": "What to answer: everything as JSON, the forecast table as CSV, "
-                "or a picture of the last two days.",
+                "description": "What to answer with: everything as JSON, the forecast table as "
+                "CSV, or a picture of the last two days.",
                 "location": "headers",
             },
         ),
         "model_name": _text(
-            "default",
-            "The model's name; 'default' is the checkpoint that comes with MODS and forecasts "
-            "networks that it never saw. The metadata list the others.",
+            DEFAULT,
+            "The model's name. 'default' is the checkpoint that comes with MODS and forecasts "
+            "networks that it never saw; the metadata list the others.",
             _checked(model_path),
         ),
         "data": fields.Field(
@@ -107,20 +120,25 @@ def train_arguments() -> dict[str, fields.Field]:
             "has succeeded.",
             _checked(lambda name: model_path(name, must_exist=False)),
         ),
-        "data_select_query": _text(
-            config.DEFAULT_QUERY,
-            "Which columns of the datapool, 'protocol|column~name;...#window_start,window_end'.",
-            _checked(parse_query),
+        "data_select_query": _PoolQuery(
+            load_default=config.DEFAULT_QUERY,
+            validate=validate.Length(max=MAX_TEXT),
+            metadata={
+                "description": "Which columns of the datapool, "
+                "'protocol|column~name;...#window_start,window_end'."
+            },
         ),
         "train_time_range": _text(
-            None, "The part to train on, '<2019-05-01,2019-06-01)'. Without it: all.", _range
+            None,
+            "The part of the datapool to train on, '<2019-05-01,2019-06-01)'. Without it: all.",
+            _in_pool,
         ),
         "train_time_ranges_excluded": _ranges("Ranges to leave out of it, a list of the same."),
         "test_time_range": _text(
             None,
             "The part to judge on, after the training part. Without it: the last tenth of the "
-            "training part's end is kept for judging.",
-            _range,
+            "training part, which is then kept out of the training.",
+            _in_pool,
         ),
         "test_time_ranges_excluded": _ranges("Ranges to leave out of it, a list of the same."),
         "window_slide": _text(config.DEFAULT_WINDOW, "The window's name.", _checked(Window.parse)),
@@ -201,19 +219,73 @@ def ranges(given: Any) -> list[str]:
     return found
 
 
+class _PoolQuery(fields.Str):  # type: ignore[misc]  # marshmallow is followed without types
+    """A selection query that is checked against the datapool, also where none is given.
+
+    So a training that cannot begin is refused when it is asked for, and not later in its status.
+    """
+
+    def deserialize(self, value: Any, *rest: Any, **options: Any) -> Any:
+        found = super().deserialize(value, *rest, **options)
+        try:
+            wanted = parse_query(found)
+            wanted.check_protocols(str(entry["protocol"]) for entry in require_pool())
+        except ModsError as error:
+            raise ValidationError(str(error)) from None
+        return found
+
+
+def complete(given: Mapping[str, Any], declared: Mapping[str, fields.Field]) -> dict[str, Any]:
+    """Return all declared arguments: those given, checked, and the others' defaults.
+
+    The server has done this already; `deepaas-cli` and scripts have not. Ranges come as lists,
+    and a blank text counts as not given.
+
+    Raises
+    ------
+    ModelError
+        Where an argument is unknown or does not fit; the message names it.
+
+    Examples
+    --------
+    >>> complete({"model_type": " "}, {"model_type": fields.Str(load_default="LSTM")})
+    {'model_type': 'LSTM'}
+    """
+    for name in given:
+        if name not in declared:
+            raise ModelError(f"unknown argument {name!r}", mend=did_you_mean(name, declared))
+    found: dict[str, Any] = {}
+    for name, field in declared.items():
+        value = given.get(name, missing)
+        if isinstance(value, str) and not value.strip():
+            value = missing
+        if name == "accept" and value == ANY_MEDIA_TYPE:
+            value = missing
+        try:
+            found[name] = field.deserialize(value, name)
+        except ValidationError as error:
+            texts = error.messages if isinstance(error.messages, list) else [str(error)]
+            raise ModelError(f"argument {name!r}: {' '.join(map(str, texts))}") from None
+        if isinstance(field, fields.List):
+            found[name] = ranges(found[name])
+    return found
+
+
 def _text(default: str | None, description: str, check: Callable[[Any], None]) -> fields.Str:
     return fields.Str(
         load_default=default,
         allow_none=default is None,
-        validate=[validate.Length(max=2000), check],
+        validate=[validate.Length(max=MAX_TEXT), check if default else _unless_blank(check)],
         metadata={"description": description},
     )
 
 
 def _ranges(description: str) -> fields.List:
     return fields.List(
-        fields.Str(validate=validate.Length(max=2000)),
-        load_default=list,
+        fields.Str(validate=validate.Length(max=MAX_TEXT)),
+        # A value and not a function: deepaas-cli shows it and passes it on as it is.
+        load_default=[],
+        allow_none=True,
         validate=[validate.Length(max=1000), _all_ranges],
         metadata={"description": description},
     )
@@ -254,6 +326,16 @@ def _checked(check: Callable[[Any], object]) -> Callable[[Any], None]:
     return validator
 
 
+def _unless_blank(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return the validator for a text that may be left empty, as some clients send it."""
+
+    def validator(value: Any) -> None:
+        if value is not None and str(value).strip():
+            check(value)
+
+    return validator
+
+
 def _any_range(text: str) -> None:
     try:
         TimeRange.parse(text)
@@ -267,11 +349,29 @@ _range = _checked(_any_range)
 
 
 @_checked
+def _in_pool(text: str) -> None:
+    """Check that a range holds a day of the datapool."""
+    chosen = TimeRange.parse(text)
+    stored = require_pool()
+    first, last = (pick(str(entry[day]) for entry in stored) for pick, day in _EXTENT)
+    held = TimeRange.parse(f"<{first},{last}>")
+    if chosen.end <= held.start or chosen.start >= held.end:
+        raise RangeError(
+            f"range {text!r} holds no day of the datapool",
+            f"a range that overlaps <{first},{last}>",
+        )
+
+
+_EXTENT: tuple[tuple[Callable[..., str], str], ...] = ((min, "first_day"), (max, "last_day"))
+
+
+@_checked
 def _all_ranges(value: Any) -> None:
     for text in ranges(value):
         _any_range(text)
 
 
 def _is_file(value: Any) -> None:
-    if value is not None and not hasattr(value, "filename"):
-        raise ValidationError("not a file; send it as multipart/form-data, for example curl -F")
+    if value is None or hasattr(value, "filename") or value == "":
+        return
+    raise ValidationError("Not a file: send it as multipart/form-data, for example with curl -F.")

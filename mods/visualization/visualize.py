@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mods.errors import DataError
+from mods.errors import DataError, did_you_mean
 from mods.files import write_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["picture", "plot_forecast", "save_figure"]
+__all__ = ["chosen_series", "picture", "plot_forecast", "save_figure"]
 
-BLACK, BLUE, VERMILION = "#000000", "#0072B2", "#D55E00"
+BLACK, GREY, BLUE, VERMILION = "#000000", "#666666", "#0072B2", "#D55E00"
 STYLE: Any = {
+    "font.family": "sans-serif",
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -31,16 +32,23 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#DDDDDD",
+    "axes.grid.axis": "both",
+    "grid.color": "#E2E2E2",
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "legend.frameon": False,
     "figure.facecolor": "white",
+    "axes.facecolor": "white",
     "savefig.facecolor": "white",
 }
-#: Windows shown where nothing else is asked: two days of ten minutes.
-LAST = 288
+#: What is shown where nothing else is asked; rows without times are taken for ten minutes each.
+LAST = pd.Timedelta(days=2)
+LAST_ROWS = 288
+#: Larger numbers than this are written with k, M or G.
+LARGEST_PLAIN = 100_000
+#: Endings of column names that tell the unit.
+UNITS = {"_kb": "kB", "_mb": "MB", "_gb": "GB", "_bytes": "bytes", "_duration": "s"}
+DPI = 120
 
 
 def plot_forecast(
@@ -48,10 +56,11 @@ def plot_forecast(
     *,
     columns: Sequence[str] | None = None,
     step: int = 1,
-    last: int | None = LAST,
+    last: int | None = None,
+    coverage: float | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw each column's actual values, its forecast with the interval, and its departures.
+    """Draw each column's actual values, its forecast with the interval, and what lies outside.
 
     Shown are the forecasts made `step` windows ahead, and after the last origin
     all the steps that follow it.
@@ -65,55 +74,94 @@ def plot_forecast(
     step
         How many windows ahead.
     last
-        How many of the last windows; None for all.
+        How many of the last windows; by default two days of them, or 288 rows where the table
+        has no times.
+    coverage
+        What the interval is to hold, for the legend.
     title
         What the picture is of.
 
     Raises
     ------
     DataError
-        Where the table holds nothing to draw.
+        Where the table holds nothing to draw, or not what is asked for.
+
+    Examples
+    --------
+    >>> row = {"origin": 0, "target": 1, "step": 1, "column": "conn_in", "forecast": 2.0}
+    >>> table = pd.DataFrame([row | {"lower": 1.0, "upper": 3.0, "actual": 4.0}])
+    >>> [axes.get_title(loc="right") for axes in plot_forecast(table).axes]
+    ['1 of 1 outside']
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = list(columns) if columns is not None else list(dict.fromkeys(table["column"]))
-    if not names or table.empty:
-        raise DataError("no forecast to draw", "a forecast table with rows")
+    series = chosen_series(table, columns=columns, step=step, last=last)
+    panel = 2.1 if len(series) <= 4 else 1.6
     with rc_context(STYLE):
-        figure = Figure(figsize=(11, 1.1 + 2.2 * len(names)), layout="constrained")
+        figure = Figure(figsize=(11, 1.3 + panel * len(series)), layout="constrained", dpi=DPI)
         FigureCanvasAgg(figure)
-        panels = np.atleast_1d(figure.subplots(len(names), 1, sharex=True))
-        for axes, name in zip(panels, names, strict=True):
-            _draw_column(axes, _series(table[table["column"] == name], step, last), name)
-        handles, labels = _legend(panels)
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        panels = list(np.atleast_1d(figure.subplots(len(series), 1, sharex=True)))
+        for axes, (name, rows) in zip(panels, series.items(), strict=True):
+            _draw(axes, rows, name, step, coverage)
         _label_time(panels[-1], table)
-        figure.align_ylabels(list(panels))
+        figure.align_ylabels(panels)
+        if title:
+            figure.suptitle(title, x=0.008, ha="left", fontsize=13, fontweight="bold")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
     return figure
 
 
+def chosen_series(
+    table: pd.DataFrame,
+    *,
+    columns: Sequence[str] | None = None,
+    step: int = 1,
+    last: int | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Return for each column one row a window: what a picture or a page of it shows.
+
+    A row is the forecast made `step` windows ahead; after the last origin follow all its
+    further steps. Parameters and errors are those of `plot_forecast`.
+    """
+    known = [str(name) for name in dict.fromkeys(table["column"])]
+    names = known if columns is None else list(columns)
+    if not names:
+        raise DataError("no forecast to draw", "a forecast table with rows")
+    for name in names:
+        if name not in known:
+            raise DataError(f"the table has no column {name!r}", mend=did_you_mean(name, known))
+    if not (table["step"] == step).any():
+        raise DataError(f"the table has no forecast {step} steps ahead", "a step that it has")
+    return {name: _series(table[table["column"] == name], step, last) for name in names}
+
+
 def _series(rows: pd.DataFrame, step: int, last: int | None) -> pd.DataFrame:
-    """Return one row a window: the forecast `step` ahead, then all that the last origin says."""
     origin = rows["origin"].max()
     ahead = rows[rows["step"] == step]
     beyond = rows[(rows["origin"] == origin) & (rows["step"] > step)]
-    shown: pd.DataFrame = pd.concat([ahead, beyond]).sort_values("target")
-    if last is not None:
-        shown = shown.tail(last + len(beyond))
+    if last is None and isinstance(ahead["target"].dtype, pd.DatetimeTZDtype):
+        ahead = ahead[ahead["target"] > ahead["target"].max() - LAST]
+    else:
+        ahead = ahead.sort_values("target").tail(LAST_ROWS if last is None else last)
+    shown: pd.DataFrame = pd.concat([ahead, beyond]).sort_values("target", ignore_index=True)
     return shown
 
 
-def _draw_column(axes: Axes, rows: pd.DataFrame, name: str) -> None:
-    where = rows["target"].to_numpy()
-    actual = rows["actual"].to_numpy(dtype=np.float64)
-    lower, upper = (rows[end].to_numpy(dtype=np.float64) for end in ("lower", "upper"))
-    axes.fill_between(where, lower, upper, color=BLUE, alpha=0.22, lw=0, label="interval")
-    axes.plot(where, rows["forecast"], color=BLUE, lw=1.2, label="forecast")
-    axes.plot(where, actual, color=BLACK, lw=1.0, label="actual")
+def _draw(axes: Axes, rows: pd.DataFrame, name: str, step: int, coverage: float | None) -> None:
+    where = _positions(rows["target"])
+    actual, forecast, lower, upper = (
+        rows[which].to_numpy(dtype=np.float64) for which in ("actual", "forecast", "lower", "upper")
+    )
+    # A line through one point is not seen.
+    dot = "." if len(rows) <= 2 else ""
+    promise = "interval" if coverage is None else f"{100 * coverage:g} % interval"
+    ahead = f"forecast, {step} window{'s' if step > 1 else ''} ahead"
+    axes.fill_between(where, lower, upper, color=BLUE, alpha=0.2, lw=0, label=promise)
+    axes.plot(where, forecast, color=BLUE, lw=1.2, ls="--", marker=dot, label=ahead)
+    axes.plot(where, actual, color=BLACK, lw=1.1, marker=dot, label="actual")
     outside = (actual < lower) | (actual > upper)
     axes.plot(
         where[outside],
@@ -123,49 +171,83 @@ def _draw_column(axes: Axes, rows: pd.DataFrame, name: str) -> None:
         markersize=6,
         markerfacecolor="none",
         markeredgecolor=VERMILION,
-        markeredgewidth=1.4,
+        markeredgewidth=1.5,
         label="outside the interval",
     )
     axes.set_title(name)
+    judged = int(np.isfinite(actual).sum())
+    told = f"{int(outside.sum())} of {judged:,} outside" if judged else "not known yet"
+    axes.set_title(told, loc="right", fontsize=9, fontweight="normal", color=GREY)
     axes.margins(x=0.01)
-    axes.ticklabel_format(axis="y", style="plain", useOffset=False)
-    axes.yaxis.set_major_formatter(_thousands())
-    known = np.isfinite(actual)
-    if known.any() and not known.all() and not known[-1]:
-        # What comes after the last actual value is not judged yet, but forecast.
-        axes.axvline(where[np.flatnonzero(known)[-1]], color="#888888", lw=0.8, ls=":")
+    _label_values(axes, name, np.concatenate([actual, lower, upper]))
+    _mark_beyond(axes, rows, where)
 
 
-def _thousands() -> Any:
-    from matplotlib.ticker import FuncFormatter
+def _positions(targets: pd.Series) -> np.ndarray:
+    if isinstance(targets.dtype, pd.DatetimeTZDtype):
+        # Matplotlib takes plain datetime64 for UTC, and is slow on times with a zone.
+        targets = targets.dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray(targets)
 
-    return FuncFormatter(lambda value, _position: f"{value:,.10g}")
+
+def _mark_beyond(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
+    """Shade what the last origin forecasts; none of it was known when it was made."""
+    beyond = (rows["target"] > rows["origin"].max()).to_numpy()
+    if beyond.sum() < 2:
+        return
+    first = max(0, int(np.flatnonzero(beyond)[0]) - 1)
+    axes.axvspan(where[first], where[-1], color=GREY, alpha=0.08, lw=0)
+    axes.axvline(where[first], color=GREY, lw=0.8, ls=":")
+    axes.annotate(
+        "last origin ",
+        (where[first], 1.0),
+        xycoords=("data", "axes fraction"),
+        ha="right",
+        va="top",
+        fontsize=8,
+        color=GREY,
+    )
 
 
-def _legend(panels: np.ndarray) -> tuple[list[Any], list[str]]:
-    handles, labels = panels[0].get_legend_handles_labels()
-    return list(handles), list(labels)
+def _label_values(axes: Axes, name: str, values: np.ndarray) -> None:
+    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
+
+    known = np.abs(values[np.isfinite(values)])
+    largest = float(known.max()) if len(known) else 0.0
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    if largest > LARGEST_PLAIN:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    else:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,.10g}"))
+    unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+    axes.set_ylabel(f"{unit} a window" if unit else "per window")
 
 
 def _label_time(axes: Axes, table: pd.DataFrame) -> None:
     if isinstance(table["target"].dtype, pd.DatetimeTZDtype):
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(tz="UTC")  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(tz="UTC", minticks=5, maxticks=14)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(
             ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
         )
         axes.set_xlabel("start of the window, UTC")
     else:
-        axes.set_xlabel("window (row number)")
+        axes.set_xlabel("window, row number from 0")
 
 
 def save_figure(figure: Figure, path: Path | str) -> Path:
-    """Save a figure as PNG, written aside and renamed; return its path."""
+    """Save a figure as PNG, written aside and renamed; return its path.
+
+    Raises
+    ------
+    DataError
+        Where it cannot be written.
+    """
     path = Path(path)
     with write_aside(path) as partial:
-        figure.savefig(partial, format="png", dpi=120)
+        partial.write_bytes(picture(figure))
     return path
 
 
@@ -173,6 +255,9 @@ def picture(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG."""
     from io import BytesIO
 
+    from matplotlib import rc_context
+
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
+    with rc_context(STYLE):
+        figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()

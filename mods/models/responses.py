@@ -1,0 +1,62 @@
+"""Answers of the service: the forecast table as JSON, CSV or a picture."""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from mods.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["as_json", "csv_answer", "evaluation_of", "png_answer"]
+
+#: What a forecast is judged beside in an answer; gradient boosting would take too long.
+BASELINES = ("persistence", "seasonal_naive")
+
+
+def csv_answer(table: pd.DataFrame) -> BytesIO:
+    """Return the forecast table as CSV."""
+    from mods.models.forecast import as_csv
+
+    return BytesIO(as_csv(table).encode())
+
+
+def png_answer(table: pd.DataFrame, *, coverage: float, title: str) -> BytesIO:
+    """Return the picture of the forecast table's last two days."""
+    from mods.visualization.visualize import picture, plot_forecast
+
+    return BytesIO(picture(plot_forecast(table, coverage=coverage, title=title)))
+
+
+def evaluation_of(
+    table: pd.DataFrame, frame: pd.DataFrame, coverage: float
+) -> dict[str, Any] | None:
+    """Return the scores of a forecast table beside the baselines, None where nothing came yet."""
+    from mods.models.evaluation import evaluate_table
+
+    try:
+        result = evaluate_table(table, frame, baselines=BASELINES, coverage=coverage)
+    except DataError:
+        # Nothing in the range has an actual value yet: there is nothing to judge.
+        return None
+    return result.document()
+
+
+def as_json(value: Any) -> Any:
+    """Return a document with null for what is no finite number, which JSON cannot say.
+
+    Examples
+    --------
+    >>> as_json({"loss": float("nan"), "steps": (1, 2)})
+    {'loss': None, 'steps': [1, 2]}
+    """
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
