@@ -258,11 +258,15 @@ def _log(folder: Path, state: Progress) -> None:
     """Write the last epoch's losses for TensorBoard."""
     import tensorflow as tf
 
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default(step=state.epoch):
-        for name, value in state.history[-1].items():
-            tf.summary.scalar(name, value)
-    writer.close()
+    values = [
+        tf.compat.v1.Summary.Value(tag=name, simple_value=value)
+        for name, value in state.history[-1].items()
+    ]
+    # The newer interface wants TensorBoard itself installed; who only trains does not need it.
+    with tf.Graph().as_default():
+        writer = tf.compat.v1.summary.FileWriter(str(folder))
+        writer.add_summary(tf.compat.v1.Summary(value=values), state.epoch)
+        writer.close()
 
 
 def _restore(path: Path, network: Any, optimizer: Any) -> tuple[Progress, list[np.ndarray]]:

@@ -10,7 +10,15 @@ import pandas as pd
 
 from mods.errors import DataError
 
-__all__ = ["TABLE_COLUMNS", "Forecast", "as_csv", "forecast_table", "index_after", "targets_of"]
+__all__ = [
+    "TABLE_COLUMNS",
+    "Forecast",
+    "actual_after",
+    "as_csv",
+    "forecast_table",
+    "index_after",
+    "targets_of",
+]
 
 #: The forecast table's columns, in order.
 TABLE_COLUMNS = ("origin", "target", "step", "column", "forecast", "lower", "upper", "actual")
@@ -51,7 +59,9 @@ def targets_of(index: pd.Index, rows: np.ndarray, steps: np.ndarray) -> pd.Index
     [10]
     """
     if isinstance(index, pd.DatetimeIndex):
-        return pd.DatetimeIndex(index[0] + (rows + steps) * _slide(index))
+        # numpy's timedeltas: an array times a Timedelta is made one object at a time.
+        after = np.asarray(rows + steps) * _slide(index).to_timedelta64()
+        return pd.DatetimeIndex(index[0] + pd.TimedeltaIndex(after))
     labels: pd.Index = pd.Index(int(index[0]) + rows + steps, name=index.name)
     return labels
 
@@ -66,6 +76,21 @@ def index_after(index: pd.Index, steps: int) -> pd.Index:
     """
     last = np.full(steps, len(index) - 1)
     return targets_of(index, last, np.arange(1, steps + 1)).rename(index.name)
+
+
+def actual_after(frame: pd.DataFrame, origins: np.ndarray, steps: int) -> np.ndarray:
+    """Return what followed each origin: `(origins, steps, columns)`, NaN where not known.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"conn_in": [1.0, 2.0, 4.0]}, index=pd.RangeIndex(3, name="row"))
+    >>> actual_after(frame, np.array([0, 1]), 2)[..., 0].tolist()
+    [[2.0, 4.0], [4.0, nan]]
+    """
+    values = frame.to_numpy(dtype=np.float64)
+    padded = np.vstack([values, np.full((steps, values.shape[1]), np.nan)])
+    following: np.ndarray = padded[origins[:, None] + np.arange(1, steps + 1)]
+    return following
 
 
 def forecast_table(
@@ -108,10 +133,7 @@ def forecast_table(
     count, steps, width = point.shape
     row = np.repeat(origins, steps * width)
     step = np.tile(np.arange(1, steps + 1), count * width)
-    values = frame[names].to_numpy(dtype=np.float64)
-    padded = np.vstack([values, np.full((steps, width), np.nan)])
-    # (origins, columns, steps), the table's order
-    actual = padded[origins[:, None, None] + np.arange(1, steps + 1), np.arange(width)[:, None]]
+    actual = actual_after(frame[names], origins, steps)
     column = np.tile(np.repeat(np.arange(width), steps), count)
     return pd.DataFrame(
         {
@@ -122,7 +144,7 @@ def forecast_table(
             "forecast": point.transpose(0, 2, 1).ravel(),
             "lower": lower.transpose(0, 2, 1).ravel(),
             "upper": upper.transpose(0, 2, 1).ravel(),
-            "actual": actual.ravel(),
+            "actual": actual.transpose(0, 2, 1).ravel(),
         },
         columns=list(TABLE_COLUMNS),
     )

@@ -13,9 +13,10 @@ import pandas as pd
 
 from mods.errors import DataError, ModelError
 from mods.models.architectures import build_network
+from mods.models.calibration import Calibration
 from mods.models.encoding import ScaleFree
 from mods.models.fitting import fit_network, seeded
-from mods.models.forecast import Forecast, forecast_table, index_after
+from mods.models.forecast import Forecast, actual_after, forecast_table, index_after
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
 
@@ -50,6 +51,7 @@ class Model:
         self.config: dict[str, Any] = {"hyperparameters": self.settings.as_dict()}
         self.metrics: dict[str, Any] = {}
         self._encoding = ScaleFree(self.settings, None)
+        self._calibration = _uncalibrated(self.settings)
         self._network: Any = None
         self._function: Any = None
 
@@ -149,8 +151,8 @@ class Model:
         self.config["encoding"] = self._encoding.state()
         self.config["training"] = {
             "rows": len(frame),
-            "first": str(frame.index[0]),
-            "last": str(frame.index[-1]),
+            "first": _label(frame.index[0]),
+            "last": _label(frame.index[-1]),
             "windows": len(arrays),
             "validation_windows": len(judged),
             "epochs": state.epoch,
@@ -160,6 +162,7 @@ class Model:
             "seconds": round(time.perf_counter() - started, 2),
         }
         self.metrics["validation_loss"] = state.best_loss
+        self._calibrate(frame, validation)
         return self
 
     def forecast(self, frame: pd.DataFrame) -> Forecast:
@@ -171,31 +174,47 @@ class Model:
             `(rows, columns)`: the history, at least `sequence_len` rows; the last
             `history_len` of them are looked at.
         """
-        frame = frame.iloc[-HISTORY:]
-        quantiles = self._quantiles(frame, self._origins(frame)[-1:])[0]  # (steps, columns, 3)
+        history = frame.iloc[-HISTORY:]
+        history.attrs = dict(frame.attrs)
+        names = [str(name) for name in frame.columns]
+        quantiles = self._quantiles(history, self._origins(history)[-1:])[0]  # (steps, columns, 3)
+        low, point, high = (quantiles[..., n] for n in range(3))
+        low, high = self._calibration.apply(point, low, high, columns=names)
         index = index_after(frame.index, self.horizon)
-        low, point, high = (
-            pd.DataFrame(quantiles[..., n], index, list(frame.columns)) for n in range(3)
-        )
+        point, low, high = (pd.DataFrame(values, index, names) for values in (point, low, high))
         return Forecast(point, low, high, coverage=self.coverage)
 
     def backtest(self, frame: pd.DataFrame, *, batch_size: int = PREDICT_BATCH) -> pd.DataFrame:
         """Forecast at every origin with enough history; return the forecast table.
 
-        Each forecast sees the rows up to its origin only. `actual` is filled where the frame
-        knows it. `batch_size` windows are taken at a time, which changes the memory needed and
-        not the forecast.
+        Each forecast sees the rows up to its origin only, and so do the margins of its
+        interval, which follow the actual values as they come in. `actual` is filled where the
+        frame knows it. `batch_size` windows are taken at a time, which changes the memory
+        needed and not the forecast.
         """
         origins = self._origins(frame)
         quantiles = self._quantiles(frame, origins, batch_size)
         low, point, high = (quantiles[..., n] for n in range(3))
+        actual = np.where(
+            self._trained_on(frame.index[origins])[:, None, None],
+            np.nan,
+            actual_after(frame, origins, self.horizon),
+        )
+        names = [str(name) for name in frame.columns]
+        low, high, _ = self._calibration.roll(point, low, high, actual, columns=names)
         return forecast_table(frame, origins, point, low, high)
 
     def save(self, path: Path | str) -> None:
         """Write the model's bundle."""
         from mods.models.bundle import write_bundle
 
-        write_bundle(path, self.config, network=self.network, metrics=self.metrics)
+        write_bundle(
+            path,
+            self.config,
+            network=self.network,
+            arrays=self._calibration.to_arrays(),
+            metrics=self.metrics,
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -208,6 +227,10 @@ class Model:
         model._encoding = ScaleFree(model.settings, model.window)
         model._encoding.restore(bundle.config["encoding"])
         model._network = bundle.network
+        if "calibration_scores" in bundle.arrays:
+            model._calibration = Calibration.from_arrays(
+                bundle.arrays, columns=model.config["calibrated"], coverage=model.coverage
+            )
         return model
 
     @classmethod
@@ -226,8 +249,33 @@ class Model:
             "window": None,
             "encoding": encoding.state(),
             "training": training,
+            "calibrated": [],
         }
         return model
+
+    def _calibrate(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
+        """Learn the intervals' margins from the part that the network was not trained on."""
+        quantiles = self._quantiles(frame, origins, all_steps=True)
+        low, point, high = (quantiles[..., n] for n in range(3))
+        actual = actual_after(frame, origins, self.settings.horizon)
+        self._calibration = Calibration.fit(
+            point, low, high, actual, columns=self.columns, coverage=self.coverage
+        )
+        self.config["calibrated"] = self.columns
+        self.config["training"]["validation_first"] = _label(frame.index[origins[0]])
+
+    def _trained_on(self, labels: pd.Index) -> np.ndarray:
+        """Return which origins the network was trained on: `(origins,)`, bool."""
+        training = self.config["training"]
+        if "validation_first" not in training:
+            return np.zeros(len(labels), dtype=bool)
+        bounds = [training["first"], training["validation_first"]]
+        timed = [isinstance(bound, str) for bound in bounds]
+        if any(timed) != isinstance(labels, pd.DatetimeIndex):
+            return np.zeros(len(labels), dtype=bool)
+        first, last = (pd.Timestamp(b) for b in bounds) if all(timed) else bounds
+        inside: np.ndarray = (labels >= first) & (labels < last)
+        return inside
 
     def _split(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the origins to train on and to validate on, the horizon between them."""
@@ -241,14 +289,20 @@ class Model:
         return np.arange(self.settings.sequence_len - 1, len(frame))
 
     def _quantiles(
-        self, frame: pd.DataFrame, origins: np.ndarray, batch_size: int = PREDICT_BATCH
+        self,
+        frame: pd.DataFrame,
+        origins: np.ndarray,
+        batch_size: int = PREDICT_BATCH,
+        *,
+        all_steps: bool = False,
     ) -> np.ndarray:
         """Return `(origins, steps, columns, quantiles)` in the columns' units."""
         # A checkpoint made for every window takes the data's own.
         window = self.window or frame.attrs.get("window")
         encoding = self._encoding if self.window else self._encoding.for_window(window)
         sequence, context, state = encoding.encode(frame, origins)
-        return encoding.decode(self._run(sequence, context, batch_size), state)[:, : self.horizon]
+        steps = self.settings.horizon if all_steps else self.horizon
+        return encoding.decode(self._run(sequence, context, batch_size), state)[:, :steps]
 
     def _run(self, sequence: np.ndarray, context: np.ndarray, batch_size: int) -> np.ndarray:
         load_tensorflow()
@@ -297,6 +351,15 @@ def load_model(name: Path | str) -> Model:
     from mods.models.registry import model_path
 
     return Model.load(model_path(str(name)))
+
+
+def _uncalibrated(settings: Hyperparameters) -> Calibration:
+    return Calibration.empty(settings.horizon, coverage=settings.coverage)
+
+
+def _label(label: Any) -> int | str:
+    """Return a row's label as JSON can say it: a row number, or an instant."""
+    return label.isoformat() if isinstance(label, pd.Timestamp) else int(label)
 
 
 def check_frame(frame: pd.DataFrame, *, needed: int) -> None:

@@ -1,0 +1,244 @@
+"""What every network owes its user: the contract, over all types."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mods.errors import DataError, ModelError
+from mods.models.hyperparameters import MODEL_TYPES
+from mods.models.mods_model import Model
+
+pytestmark = pytest.mark.network
+
+SMALL = {"blocks": 4, "num_epochs": 1, "sequence_len": 12, "horizon": 6}
+
+
+def frame_of(rows: int, *, timed: bool = True, columns: int = 2, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    data = {}
+    for place in range(columns):
+        level = 200 * (place + 1) * (1 + 0.5 * np.sin(2 * np.pi * np.arange(rows + 5) / 144))
+        data[f"column{place}"] = np.convolve(random.poisson(level / 6), np.ones(6), mode="valid")
+    frame = pd.DataFrame(data, index=pd.RangeIndex(rows, name="row"))
+    if timed:
+        frame.index = pd.date_range(
+            "2019-06-03", periods=rows, freq="10min", tz="UTC", name="window_start"
+        )
+    frame.attrs["window"] = "w01h-s10m"
+    return frame
+
+
+@pytest.fixture(scope="module")
+def lstm():
+    return Model("LSTM", **SMALL).fit(frame_of(600).iloc[:500], progress=False)
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_every_type_is_seeded_saved_and_pure(model_type, tmp_path):
+    frame = frame_of(260)
+    kept = frame.copy(deep=True)
+    settings = SMALL | {"batch_normalization": True, "stacked_blocks": 2}
+    model = Model(model_type, **settings).fit(frame, progress=False)
+    table = model.backtest(frame)
+    pd.testing.assert_frame_equal(frame, kept)
+    assert len(table) == (260 - 11) * 2 * 6
+    assert np.isfinite(table["forecast"]).all()
+    assert (table["lower"] <= table["forecast"]).all()
+    assert (table["forecast"] <= table["upper"]).all()
+    model.save(tmp_path / "model.zip")
+    loaded = Model.load(tmp_path / "model.zip")
+    assert loaded.config == model.config
+    pd.testing.assert_frame_equal(loaded.backtest(frame), table)
+    if model_type == "LSTM":
+        again = Model(model_type, **settings).fit(frame, progress=False)
+        pd.testing.assert_frame_equal(again.backtest(frame), table)
+        other = Model(model_type, **settings, seed=1).fit(frame, progress=False)
+        assert not np.allclose(other.backtest(frame)["forecast"], table["forecast"])
+
+
+def test_the_callers_random_state_is_left_alone(lstm):
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    Model("MLP", **SMALL).fit(frame_of(200), progress=False)
+    assert np.random.random() == expected  # noqa: NPY002
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_forecast_is_the_last_row_of_a_backtest(lstm, timed):
+    frame = frame_of(400, timed=timed)
+    forecast = lstm.forecast(frame)
+    assert list(forecast.point.columns) == ["column0", "column1"]
+    assert forecast.point.shape == (6, 2) and forecast.coverage == 0.9
+    table = lstm.backtest(frame)
+    last = table[table["origin"] == frame.index[-1]]
+    point = last.pivot_table(index="target", columns="column", values="forecast")
+    np.testing.assert_allclose(point.to_numpy(), forecast.point.to_numpy(), rtol=1e-4)
+    assert point.index.tolist() == forecast.point.index.tolist()
+    step = frame.index[1] - frame.index[0]
+    assert forecast.point.index[0] == frame.index[-1] + step
+    assert last["actual"].isna().all()
+
+
+def test_no_forecast_sees_what_comes_after_its_origin(lstm):
+    frame = frame_of(400)
+    table = lstm.backtest(frame)
+    changed = frame.copy()
+    changed.iloc[300:] = 1e9
+    other = lstm.backtest(changed)
+    early = table["origin"] < frame.index[300]
+    columns = ["forecast", "lower", "upper"]
+    np.testing.assert_allclose(table.loc[early, columns], other.loc[early, columns], rtol=1e-4)
+    late = ~early
+    assert not np.allclose(table.loc[late, "forecast"], other.loc[late, "forecast"])
+
+
+def test_actual_is_the_row_so_many_steps_later(lstm):
+    frame = frame_of(100, timed=False)
+    table = lstm.backtest(frame)
+    known = table[table["actual"].notna()]
+    assert (known["target"] - known["origin"] == known["step"]).all()
+    for row in known.sample(20, random_state=0).itertuples():
+        assert frame[row.column].iloc[row.target] == row.actual
+    assert table["actual"].isna().sum() == 2 * (6 + 5 + 4 + 3 + 2 + 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_the_batch_size_does_not_change_a_forecast(lstm, batch_size):
+    frame = frame_of(60)
+    expected = lstm.backtest(frame)
+    given = lstm.backtest(frame, batch_size=batch_size)
+    columns = ["forecast", "lower", "upper"]
+    np.testing.assert_allclose(given[columns], expected[columns], rtol=1e-4)
+
+
+def test_a_column_times_a_thousand_is_forecast_a_thousand_times(lstm):
+    frame = frame_of(400)
+    larger = frame.copy()
+    larger["column1"] *= 1000
+    table, other = lstm.backtest(frame), lstm.backtest(larger)
+    factor = np.where(table["column"] == "column1", 1000.0, 1.0)
+    for name in ("forecast", "lower", "upper"):
+        np.testing.assert_allclose(table[name] * factor, other[name], rtol=1e-3, atol=1e-6)
+
+
+def test_columns_that_it_never_saw_are_forecast_too(lstm):
+    frame = frame_of(400).rename(columns={"column0": "bytes", "column1": "names"})
+    table = lstm.backtest(frame)
+    assert set(table["column"]) == {"bytes", "names"}
+    rows = frame.index.get_indexer(table["origin"])
+    persistence = frame.to_numpy()[rows, frame.columns.get_indexer(table["column"])]
+    known = table["actual"].notna().to_numpy()
+    error = np.abs(table["forecast"] - table["actual"])[known].mean()
+    assert error < 2 * np.abs(persistence - table["actual"])[known].mean()
+
+
+def strange(kind: str) -> pd.DataFrame:
+    frame = frame_of(300)
+    if kind == "constant":
+        frame["column1"] = 7.0
+    elif kind == "all zero":
+        frame["column1"] = 0.0
+    elif kind == "half missing":
+        frame.loc[np.random.default_rng(0).random(300) < 0.5, "column1"] = np.nan
+    elif kind == "missing at first":
+        frame.iloc[:200, 1] = np.nan
+    return frame
+
+
+@pytest.mark.parametrize("kind", ["constant", "all zero", "half missing", "missing at first"])
+@pytest.mark.parametrize("interpolate", [True, False])
+def test_strange_columns_are_learned_and_forecast(kind, interpolate):
+    frame = strange(kind)
+    model = Model("Conv1D", **SMALL, interpolate=interpolate).fit(frame, progress=False)
+    table = model.backtest(frame)
+    column = table[table["column"] == "column1"]
+    if kind == "missing at first":
+        column = column[column["origin"] >= frame.index[200]]
+    assert np.isfinite(column[["forecast", "lower", "upper"]]).all(axis=None)
+    if kind == "all zero":
+        assert (column["forecast"] == 0).all()
+    if kind == "constant":
+        assert column["forecast"].between(6.5, 7.5).all()
+
+
+def test_steps_ahead_selects_of_the_horizon():
+    frame = frame_of(260)
+    whole = Model("MLP", **SMALL).fit(frame, progress=False)
+    first = Model("MLP", **SMALL, steps_ahead=2).fit(frame, progress=False)
+    assert first.horizon == 2 and whole.horizon == 6
+    table = whole.backtest(frame)
+    np.testing.assert_array_equal(
+        table.loc[table["step"] <= 2, "forecast"], first.backtest(frame)["forecast"]
+    )
+
+
+def test_levels_instead_of_changes():
+    frame = frame_of(300)
+    model = Model("MLP", **SMALL, model_delta=False).fit(frame, progress=False)
+    assert np.isfinite(model.backtest(frame)["forecast"]).all()
+
+
+def test_intervals_hold_what_they_say_on_later_data():
+    frame = frame_of(2600, columns=3)
+    settings = {"sequence_len": 12, "horizon": 3, "blocks": 8, "num_epochs": 3}
+    model = Model("MLP", **settings).fit(frame.iloc[:1600], progress=False)
+    table = model.backtest(frame).dropna()
+    later = table[table["origin"] >= frame.index[1600]]
+    inside = (later["lower"] <= later["actual"]) & (later["actual"] <= later["upper"])
+    assert 0.85 <= inside.mean() <= 0.95
+
+
+BAD_FRAMES = {
+    "too short": (lambda f: f.iloc[:29], "29 windows are too few; expected at least 30"),
+    "infinite": (lambda f: f.replace(f.iloc[5, 1], np.inf), "column 'column1' is inf at"),
+    "empty": (lambda f: f * np.nan, "the data hold no value"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FRAMES)
+def test_data_that_cannot_be_learned_from(kind):
+    spoil, message = BAD_FRAMES[kind]
+    with pytest.raises(DataError, match=message):
+        Model("MLP", **SMALL).fit(spoil(frame_of(200)), progress=False)
+
+
+def test_a_history_that_is_too_short_to_forecast(lstm):
+    with pytest.raises(DataError, match="11 windows are too few; expected at least 12"):
+        lstm.forecast(frame_of(11))
+    assert np.isfinite(lstm.forecast(frame_of(12)).point).all(axis=None)
+
+
+BAD_SETTINGS = {
+    "LTSM": ({"model_type": "LTSM"}, "unknown model type 'LTSM'. Did you mean 'LSTM'?"),
+    "dropout": ({"dropout_rate": 1.0}, "dropout_rate is 1.0; expected a number from 0 to 0.9"),
+    "epochs": ({"num_epochs": 0}, "num_epochs is 0; expected a whole number from 1"),
+    "half": ({"sequence_len": 12.5}, "sequence_len is 12.5; expected a whole number"),
+    "text": ({"seed": "one"}, "seed is 'one'; expected a whole number"),
+    "truth": ({"model_delta": 1}, "model_delta is 1; expected true or false"),
+    "steps": ({"steps_ahead": 24}, "steps_ahead is 24; expected at most the horizon, 12"),
+    "name": ({"sequence_length": 12}, "Did you mean 'sequence_len'?"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SETTINGS)
+def test_settings_that_cannot_be_used(kind):
+    given, message = BAD_SETTINGS[kind]
+    with pytest.raises(ModelError) as caught:
+        Model(**given)
+    assert message in str(caught.value)
+
+
+def test_an_untrained_model_says_so():
+    with pytest.raises(ModelError, match="the model is not trained"):
+        Model("MLP").forecast(frame_of(100))
+
+
+def test_no_warning_reaches_the_user():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Model("MLP", **SMALL).fit(strange("half missing"), progress=False)
