@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -335,6 +337,32 @@ def test_a_run_that_was_broken_off_is_repeated_without_more_ado(tmp_path, monkey
     simulate(tmp_path / "logs", days=3, rate=1000, rotate=rotate)
     simulate(tmp_path / "clean", days=3, rate=1000, rotate=rotate)
     assert _bytes(tmp_path / "logs") == _bytes(tmp_path / "clean")
+
+
+def test_what_a_killed_run_left_gives_way_to_any_other(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from mods.dataset.simulate import simulate\n"
+        "from mods.dataset.simulate.log_files import LogFiles\n"
+        "LogFiles.end_of_day = lambda self: os._exit(9)\n"
+        "simulate(sys.argv[1], days=5, rate=1000)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path / "logs"], check=False)
+    assert killed.returncode == 9
+    assert any((tmp_path / "logs" / ".partial").rglob("conn*.log"))
+    simulate(tmp_path / "logs", days=1, rate=1000, rotate="day")
+    simulate(tmp_path / "clean", days=1, rate=1000, rotate="day")
+    assert _bytes(tmp_path / "logs") == _bytes(tmp_path / "clean")
+
+
+def test_the_features_stage_reads_every_record(tmp_path, capsys):
+    simulate(tmp_path / "logs", days=1, rate=5000, incidents=("flood",), compressed=True)
+    words = ["--out", str(tmp_path / "pool"), "--json"]
+    assert cli.main(["features", str(tmp_path / "logs"), *words]) == 0
+    read = json.loads(capsys.readouterr().out)["protocols"]
+    for protocol in ZEEK_6:
+        assert read[protocol]["rows"] == len(_read_all(tmp_path / "logs", protocol))
+        assert read[protocol]["rejects"] == read[protocol]["outside"] == 0
 
 
 def test_a_full_disk_is_told(tmp_path, monkeypatch):

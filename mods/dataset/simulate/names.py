@@ -69,7 +69,6 @@ class Names:
         ]
         own = [f"{host}.site.example" for host in _SERVERS]
         own += [f"host{n}.site.example" for n in range(300)]
-        own += [f"_{s}._tcp.site.example" for s in ("ldap", "kerberos", "sip", "http")]
         reverse = [f"{n}.10.168.192.in-addr.arpa" for n in range(1, 255)]
         reverse += [f"{n}.1.20.10.in-addr.arpa" for n in range(1, 255)]
         groups = [web, own, reverse]

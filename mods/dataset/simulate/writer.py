@@ -56,7 +56,15 @@ class TsvWriter:
         ready = _in_seconds(records).select(
             _tsv_column(name, zeek) for name, zeek in FIELDS[protocol]
         )
-        return _text(ready, separator="\t", null_value="-", float_precision=6)
+        text = ready.write_csv(
+            None,
+            include_header=False,
+            separator="\t",
+            null_value="-",
+            float_precision=6,
+            quote_style="never",
+        )
+        return text.encode()
 
     def footer(self, closed: int) -> bytes:
         """Return the line that tells when the log was closed."""
@@ -64,7 +72,10 @@ class TsvWriter:
 
 
 class JsonWriter:
-    """JSON lines: unset fields are left out, times are seconds since the epoch."""
+    """JSON lines: unset fields are left out, times are seconds since the epoch.
+
+    Strings in sets must hold no quotes, and no string a backslash; simulated ones do not.
+    """
 
     def header(self, protocol: str, opened: int) -> bytes:
         """Return nothing: a JSON log has no header."""
@@ -72,13 +83,24 @@ class JsonWriter:
 
     def lines(self, records: pl.DataFrame, protocol: str) -> bytes:
         """Return the records, one a line."""
-        first, *others = (
-            _json_member(name, zeek, records[name].null_count() > 0)
-            for name, zeek in FIELDS[protocol]
-            if records[name].null_count() < len(records)
-        )
-        whole = pl.concat_str([pl.lit("{"), first.str.slice(1), *others, pl.lit("}")])
-        return _text(_in_seconds(records).select(whole))
+        pieces = [pl.lit("{")]
+        for name, zeek in FIELDS[protocol]:
+            unset = records[name].null_count()
+            if unset == len(records):
+                continue
+            member = _json_member(records[name], zeek)
+            if len(pieces) == 1:
+                member[0] = pl.lit(f'"{name}":')
+            if unset:
+                member = [pl.concat_str(member).fill_null("")]
+            pieces += member
+        # One concatenation of everything copies the text once.
+        whole = pl.concat_str([*pieces, pl.lit("}\n")])
+        lines = _in_seconds(records).select(whole).to_series().rechunk()
+        array = lines.to_arrow(compat_level=pl.CompatLevel.oldest())
+        # The texts of all records lie one after the other in Arrow's third buffer.
+        texts: bytes = array.buffers()[2].to_pybytes()
+        return texts
 
     def footer(self, closed: int) -> bytes:
         """Return nothing."""
@@ -87,6 +109,9 @@ class JsonWriter:
 
 #: Formats by name.
 WRITERS: dict[str, type[TsvWriter] | type[JsonWriter]] = {"tsv": TsvWriter, "json": JsonWriter}
+
+
+_NUMBERS = ("time", "interval", "count", "port")
 
 
 def log_name(protocol: str, start: int, end: int, suffix: str) -> str:
@@ -107,24 +132,6 @@ def _in_seconds(records: pl.DataFrame) -> pl.DataFrame:
     return records.with_columns(ts=pl.Series(seconds))
 
 
-def _text(
-    ready: pl.DataFrame,
-    *,
-    separator: str = ",",
-    null_value: str = "",
-    float_precision: int | None = None,
-) -> bytes:
-    text = ready.write_csv(
-        None,
-        include_header=False,
-        separator=separator,
-        null_value=null_value,
-        float_precision=float_precision,
-        quote_style="never",
-    )
-    return text.encode()
-
-
 def _tsv_column(name: str, zeek: str) -> pl.Expr:
     column = pl.col(name)
     if zeek == "bool":
@@ -138,26 +145,29 @@ def _tsv_column(name: str, zeek: str) -> pl.Expr:
     return column
 
 
-def _json_member(name: str, zeek: str, some_unset: bool) -> pl.Expr:
-    """Return `,"name":value` as text, empty where the value is unset."""
-    column = pl.col(name)
+def _json_member(values: pl.Series, zeek: str) -> list[pl.Expr]:
+    """Return `,"name":value` in pieces of text; missing where the value is unset."""
+    column = pl.col(values.name)
+    before, after = f',"{values.name}":', ""
     if zeek == "bool":
         value = _either(column, "true", "false")
     elif zeek.startswith(("set[", "vector[")):
         inner = zeek[zeek.index("[") + 1 : -1]
-        joined = column.list.eval(_json_value(pl.element(), inner)).list.join(",")
-        value = pl.concat_str([pl.lit("["), joined, pl.lit("]")])
+        if inner in _NUMBERS:
+            value = column.cast(pl.List(pl.String)).list.join(",")
+            before, after = before + "[", "]"
+        else:
+            joined = column.list.join('","')
+            value = pl.when(column.list.len() > 0).then(pl.format('["{}"]', joined))
+            value = value.when(column.list.len() == 0).then(pl.lit("[]"))
+    elif zeek in _NUMBERS:
+        value = column.cast(pl.String)
     else:
-        value = _json_value(column, zeek)
-    member = pl.concat_str([pl.lit(f',"{name}":'), value])
-    return member.fill_null("") if some_unset else member
-
-
-def _json_value(column: pl.Expr, zeek: str) -> pl.Expr:
-    if zeek in ("time", "interval", "count", "port"):
-        return column.cast(pl.String)
-    escaped = column.str.replace_all('"', '\\"', literal=True)
-    return pl.concat_str([pl.lit('"'), escaped, pl.lit('"')])
+        value = column
+        before, after = before + '"', '"'
+        if values.str.contains('"', literal=True).any():
+            value = column.str.replace_all('"', '\\"', literal=True)
+    return [pl.lit(before), value, pl.lit(after)] if after else [pl.lit(before), value]
 
 
 def _either(column: pl.Expr, true: str, false: str) -> pl.Expr:
