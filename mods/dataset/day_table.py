@@ -94,7 +94,7 @@ def parse_joined(
     midnights = pl.Series(np.repeat([_midnight(file.day) for file in files], rows))
     if _off(moments, midnights, Window.parse(files[0].window)):
         return None
-    return values.insert_column(0, moments["window_start"])
+    return pl.DataFrame([moments["window_start"], *values])
 
 
 def parse_day(data: bytes, file: DayFile, columns: Collection[str] | None = None) -> pl.DataFrame:
