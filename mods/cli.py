@@ -29,7 +29,10 @@ COMMANDS = {
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
     "models": "list the models at hand",
+    "import": "turn a model bundle of the original MODS into one of ours",
 }
+#: Subcommands whose module cannot have their name.
+_MODULES = {"import": "import_model"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,7 +58,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
         if name != chosen:
             subparsers.add_parser(name, help=line, add_help=False)
             continue
-        module = importlib.import_module(f"mods.commands.{name}")
+        module = importlib.import_module(f"mods.commands.{_MODULES.get(name, name)}")
         subparser = subparsers.add_parser(
             name,
             help=line,

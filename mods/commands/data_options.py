@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mods.models.legacy import ImportedModel
     from mods.models.mods_model import Model
 
 __all__ = ["add_data_arguments", "read_for_model"]
@@ -36,14 +37,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_for_model(arguments: argparse.Namespace) -> tuple[Model, pd.DataFrame]:
+def read_for_model(arguments: argparse.Namespace) -> tuple[Model | ImportedModel, pd.DataFrame]:
     """Return the model, and all of the data as it wants them."""
     from mods.dataset import read_data
     from mods.dataset.datapool import is_datapool
-    from mods.models.mods_model import Model
+    from mods.models.loading import load_bundle
     from mods.models.registry import locate_model
 
-    model = Model.load(locate_model(arguments.model))
+    model = load_bundle(locate_model(arguments.model))
     if is_datapool(arguments.data):
         window = arguments.window or model.window
         return model, read_data(arguments.data, query=model.config.get("query"), window=window)

@@ -145,7 +145,7 @@ class Evaluation:
         }
 
 
-def cube(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, FloatArray]:
+def cube(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, np.ndarray, FloatArray]:
     """Return a forecast table as arrays.
 
     Parameters
@@ -159,22 +159,24 @@ def cube(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, FloatAr
     -------
     origins
         The origins, ascending.
+    steps
+        `(steps,)`, int: the steps that the table has, ascending.
     values
         `(3, origins, steps, columns)`: forecast, lower, upper; NaN where there is no row.
     """
     origins = pd.Index(table["origin"].drop_duplicates().sort_values())
-    steps = int(table["step"].max()) if len(table) else 0
-    values = np.full((3, len(origins), steps, len(columns)), np.nan)
+    steps = np.unique(table["step"].to_numpy(dtype=np.int64))
+    values = np.full((3, len(origins), len(steps), len(columns)), np.nan)
     column = pd.Index(columns).get_indexer(pd.Index(table["column"]))
     inside = column >= 0
     place = (
         origins.get_indexer(pd.Index(table["origin"]))[inside],
-        table["step"].to_numpy()[inside] - 1,
+        np.searchsorted(steps, table["step"].to_numpy()[inside]),
         column[inside],
     )
     for row, name in enumerate(("forecast", "lower", "upper")):
         values[row][place] = table[name].to_numpy(dtype=np.float64)[inside]
-    return origins, values
+    return origins, steps, values
 
 
 def evaluate(
@@ -243,7 +245,13 @@ def evaluate_table(
         As for `evaluate` and `score`.
     """
     columns = [str(name) for name in frame.columns if (table["column"] == name).any()]
-    origins, (point, lower, upper) = cube(table, columns)
+    if not columns and len(table):
+        raise ModelError(
+            f"the model forecasts {table['column'].iloc[0]!r}, which the data have no column for",
+            "a model that forecasts levels of the data's columns",
+            "Use 'mods predict', which shows its forecasts beside what came.",
+        )
+    origins, steps, (point, lower, upper) = cube(table, columns)
     rows = frame.index.get_indexer(origins)
     if len(rows) == 0 or (rows < 0).any():
         raise DataError(
@@ -252,7 +260,6 @@ def evaluate_table(
             "Give a longer range, or more data before it.",
         )
     values = frame[columns].to_numpy(dtype=np.float64)
-    steps = np.arange(1, point.shape[1] + 1)
     actual = _actual(values, rows, steps)
     if not (np.isfinite(actual) & np.isfinite(point)).any():
         raise DataError(

@@ -18,7 +18,7 @@ from mods.errors import ModelError
 from mods.models.archive import Archive, pack
 from mods.models.quiet import load_tensorflow
 
-__all__ = ["check_network", "network_from_bytes", "network_to_bytes"]
+__all__ = ["check_network", "check_weights", "network_from_bytes", "network_to_bytes"]
 
 _MEMBERS = r"metadata\.json|config\.json|model\.weights\.h5"
 _MAX_WEIGHTS = 256 << 20
@@ -134,7 +134,7 @@ def check_network(data: bytes, label: str) -> None:
             _check_class(value, archive)
         elif key in _SIZES and isinstance(value, int) and abs(value) > _MAX_NUMBER:
             raise archive.refused(f"asks for {key} {value}", f"at most {_MAX_NUMBER}")
-    _check_weights(archive)
+    check_weights(archive, "model.weights.h5")
 
 
 def _check_class(value: dict[str, Any], archive: Archive) -> None:
@@ -156,10 +156,11 @@ def _check_class(value: dict[str, Any], archive: Archive) -> None:
         )
 
 
-def _check_weights(archive: Archive) -> None:
+def check_weights(archive: Archive, name: str) -> None:
+    """Raise `ModelError` where a member is no HDF5 file that keeps bounded numbers of its own."""
     import h5py
 
-    content = archive.read("model.weights.h5")
+    content = archive.read(name)
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             _check_group(file, archive, [0])

@@ -192,7 +192,7 @@ def test_missing_targets_are_left_out(frame):
     include = "<2019-01-08,2019-01-15)"
     model = Shifted(lag=1)
     with_holes = evaluate(model, holes, include=include, baselines=["persistence"])
-    origins, values = cube(model.backtest(holes), ["a", "b"])
+    origins, _, values = cube(model.backtest(holes), ["a", "b"])
     rows = np.flatnonzero((origins >= "2019-01-08") & (origins < "2019-01-15"))
     errors = [
         2 * abs(f - a) / (f + a)
@@ -238,14 +238,28 @@ def test_a_table_of_other_data_is_an_error(frame):
         evaluate_table(table.iloc[:0], frame)
 
 
+def test_a_table_of_one_later_step_is_judged_at_that_step(frame):
+    table = Shifted().backtest(frame)
+    evaluation = evaluate_table(table[table["step"] == 3], frame, baselines=["persistence"])
+    assert evaluation.steps == (3,)
+    np.testing.assert_allclose(evaluation.model["mase"], 1)
+
+
+def test_a_table_of_what_the_data_do_not_have_says_so(frame):
+    table = Shifted().backtest(frame)
+    with pytest.raises(ModelError, match=r"forecasts 'a \(change\)'"):
+        evaluate_table(table.assign(column=table["column"] + " (change)"), frame)
+
+
 @given(st.permutations(range(24)))
 def test_the_order_of_a_tables_rows_does_not_matter(order):
     frame = pd.DataFrame(
         {"a": np.arange(4.0), "b": 10 * np.arange(4.0)}, index=pd.RangeIndex(4, name="row")
     )
     table = Shifted().backtest(frame)
-    origins, values = cube(table, ["b", "a"])
-    again, shuffled = cube(table.iloc[order], ["b", "a"])
+    origins, steps, values = cube(table, ["b", "a"])
+    again, _, shuffled = cube(table.iloc[order], ["b", "a"])
     assert origins.tolist() == again.tolist() == [0, 1, 2, 3]
+    assert steps.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(values, shuffled)
     assert values[0, 3, 0].tolist() == [30, 3]
