@@ -163,7 +163,8 @@ def _from_text(data: bytes, file: DayFile, names: list[str], keep: list[str]) ->
         cells = [_unquoted(cell.strip()) for cell in line.split("\t")]
         if len(cells) != len(names):
             raise DataError(
-                f"{file.name}, line {number} has {len(cells)} fields", f"{len(names)} fields"
+                f"{file.name}, line {number} has {len(cells)} field{'s' * (len(cells) != 1)}",
+                f"{len(names)} fields",
             )
         rows.append(cells)
     text = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")

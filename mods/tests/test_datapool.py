@@ -95,7 +95,7 @@ def test_a_year_of_days_is_parsed_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(datapool, "parse_day", slow)
     for protocol in ("ssh", "http"):
-        write_features(tmp_path, protocol, HOUR, features(365))
+        write_features(tmp_path, protocol, HOUR, features(365), layout="zip-month")
     frame = read_datapool(tmp_path, query="ssh|in~a;http|out~b")
     assert frame.shape == (365 * 144, 2)
     np.testing.assert_array_equal(frame["a"], np.arange(365 * 144))
