@@ -98,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             report = options.run(options)
         print(json.dumps(report.document, allow_nan=False) if options.json else report.text)
         sys.stdout.flush()
+        return int(report.status)
     except ModsError as error:
         print(f"mods {options.command}: {error}", file=sys.stderr)
         return 2
@@ -117,7 +118,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
 
 
 def _show_warning(

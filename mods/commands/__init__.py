@@ -16,8 +16,10 @@ __all__ = ["Report"]
 class Report:
     """What a subcommand has to say on stdout.
 
-    `text` is for people; `document` is the same as one JSON document, for `--json`.
+    `text` is for people; `document` is the same as one JSON document, for `--json`;
+    `status` is the exit status, 2 where what was looked at turned out not to be sound.
     """
 
     text: str
     document: dict[str, Any] = field(default_factory=dict)
+    status: int = 0

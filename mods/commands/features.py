@@ -7,6 +7,7 @@ import argparse
 from mods import config
 from mods.commands import Report
 from mods.dataset.protocols import PROTOCOLS
+from mods.errors import DataError
 
 #: As in `mods.dataset.engines` and `mods.dataset.feature_files`, which load Polars.
 ENGINES = ("polars", "duckdb", "spark")
@@ -24,7 +25,7 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the subcommand."""
-    parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files and directories")
+    parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files and directories")
     parser.add_argument("--out", required=True, metavar="DATAPOOL", help="directory to write to")
     parser.add_argument(
         "--window",
@@ -84,10 +85,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="build days again though their logs have not changed"
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="say what is missing or damaged in the datapool, after making it where LOGS are given;"
+        " exit status 2 where anything is",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Report:
-    """Make the datapool and report the counts."""
+    """Make the datapool and report the counts; or say what is wrong with it."""
+    if not arguments.logs:
+        if arguments.verify:
+            return _verified(arguments.out)
+        raise DataError("no LOGS", "log files and directories", "Name the sensor's logs.")
+    report = _made(arguments)
+    if not arguments.verify:
+        return report
+    verified = _verified(arguments.out)
+    return Report(
+        f"{report.text}\n{verified.text}", report.document | verified.document, verified.status
+    )
+
+
+def _verified(pool: str) -> Report:
+    from mods.dataset.verify import verify
+
+    problems = verify(pool)
+    said = [str(problem) for problem in problems]
+    text = "\n".join(said or [f"{pool}: nothing missing or damaged"])
+    document = {"problems": [{"name": p.name, "what": p.what} for p in problems]}
+    return Report(text, document, 2 if problems else 0)
+
+
+def _made(arguments: argparse.Namespace) -> Report:
     from mods.dataset.make_dataset import make_dataset
 
     summary = make_dataset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pandas as pd
@@ -18,18 +19,18 @@ def read_data(
     query: str | None = None,
     window: str | None = None,
     time_range: str | None = None,
-    exclude: tuple[str, ...] = (),
+    exclude: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Read a datapool or a table, whichever `path` is, as a frame.
 
     Parameters
     ----------
     path
-        A datapool (a directory, or a zip with `<protocol>/<YYYY>/<MM>/<DD>/<window>.tsv`
-        members) or a table (TSV, CSV or Parquet).
+        A datapool (a directory with `<protocol>/<YYYY>/<MM>/<DD>/<window>.tsv` or `.parquet`
+        files, or zips of them, or such a zip) or a table (TSV, CSV or Parquet).
     query
         For a datapool the selection query (default: `mods.config.DEFAULT_QUERY`);
-        for a table none is needed.
+        of a table it picks the columns that go by its final names (default: all).
     window
         The window's name; for a table without times it says what a row is.
     time_range, exclude

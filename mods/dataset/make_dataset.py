@@ -24,12 +24,14 @@ from mods.dataset.direction import Hosts
 from mods.dataset.engines import Facts, open_facts
 from mods.dataset.feature_files import Layout, place, write_features
 from mods.dataset.filters import Rules
+from mods.dataset.manifest import Manifest
 from mods.dataset.observed import known_windows
 from mods.dataset.plan import Counts, Plan
 from mods.dataset.protocols import Protocol, chosen_protocols
 from mods.dataset.summary import Summary, check, warn_of_windows, write_rejects
 from mods.dataset.windows import all_sums, window_table
 from mods.dataset.zeek import Log, find_logs
+from mods.errors import DataError
 from mods.timerange import TimeRange, Window
 
 __all__ = ["Summary", "make_dataset"]
@@ -99,7 +101,7 @@ def make_dataset(
     Raises
     ------
     DataError, NotFoundError
-        Where there is no log, or no record in any.
+        Where there is no log, or no record in any, or writing fails.
     RangeError, ConfigError
         Where a window, range, network or engine does not parse or is not there.
     """
@@ -117,12 +119,12 @@ def make_dataset(
     )
     found = find_logs(given)
     built = Built.read(out, _options(plan, layout), forget=force)
-    with open_facts(engine, plan, out, master) as facts:
+    with _writing(out), open_facts(engine, plan, out, master) as facts:
         new = built.changed(found.logs)
         summary = Summary(out, facts.counts, found, unchanged=len(found.logs) - len(new))
         with _progress(facts, progress) as read:
             dirty = built.take(new, read(new), facts.minutes)
-            summary.rejects_file = write_rejects(out, facts.counts)
+            summary.rejects_file = write_rejects(out, facts.counts, [log.path for log in new])
             directory = any(path.is_dir() for path in given)
             made = _made(plan, built, everything=bool(names) or directory, counts=facts.counts)
             stored = partial(_stored, out, plan, made, layout)
@@ -139,6 +141,19 @@ def make_dataset(
     warn_of_windows(summary)
     summary.seconds = time.monotonic() - begin
     return summary
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Say what a folder that cannot be written to, or a full disk, means."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {str(out)!r}: {error.strerror or error}",
+            mend="Check the folder's permissions and the space left on the disk.",
+        ) from error
 
 
 def _options(plan: Plan, layout: Layout) -> dict[str, Any]:
@@ -166,7 +181,7 @@ def _made(plan: Plan, built: Built, everything: bool, counts: Counts) -> list[Pr
 def _stored(out: Path, plan: Plan, protocols: Sequence[Protocol], layout: Layout, day: int) -> bool:
     when = _EPOCH + timedelta(days=day)
     return all(
-        place(out, protocol.name, when, window.name, layout).path.exists()
+        place(out, protocol.name, when, window.name, layout).exists()
         for protocol in protocols
         for window in plan.windows
     )
@@ -187,6 +202,7 @@ def _write_windows(
     summary: Summary, facts: Facts, built: Built, protocols: Sequence[Protocol], layout: Layout
 ) -> None:
     plan = facts.plan
+    manifest = Manifest.load(summary.out)
     spans = np.array(built.spans, dtype=np.int64).reshape(-1, 2)
     numbers = [(day - _EPOCH).days for day in summary.days]
     for window in plan.windows:
@@ -201,9 +217,11 @@ def _write_windows(
             for protocol in protocols:
                 table = _table(facts, protocol, window, starts, known)
                 summary.written += write_features(
-                    summary.out, protocol.name, window, table, layout=layout
+                    summary.out, protocol.name, window, table, layout=layout, manifest=manifest
                 )
         summary.windows[window.name] = (total, known_total)
+    if summary.written:
+        manifest.save()
 
 
 def _table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import stat
@@ -21,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mods.cli import main
 from mods.dataset import archive, datapool, read_data
 from mods.dataset.datapool import read_datapool
 from mods.dataset.feature_files import LAYOUTS, Layout, write_features
@@ -514,3 +516,23 @@ def test_a_day_stored_twice_is_a_problem(tmp_path: Path) -> None:
         warnings.simplefilter("error", ModsWarning)
         (problem,) = verify(tmp_path)
     assert "is stored twice" in problem.what
+
+
+def test_the_command_makes_a_manifest_and_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = str(tmp_path / "logs")
+    pool = str(tmp_path / "pool")
+    assert main(["simulate", "--out", logs, "--days", "2", "--rate", "2000", "--seed", "4"]) == 0
+    assert main(["features", logs, "--out", pool, "--verify"]) == 0
+    assert capsys.readouterr().out.endswith(f"{pool}: nothing missing or damaged\n")
+    damaged = min(Path(pool).glob("conn/*/*/*/*.tsv"))
+    damaged.write_text(damaged.read_text()[:-40])
+    assert main(["features", "--verify", "--out", pool, "--json"]) == 2
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert [p["name"] for p in problems] == [str(damaged)] * 2
+    assert problems[0]["what"] == "is not what was written (another digest)"
+    assert main(["features", "--out", pool]) == 2
+    assert capsys.readouterr().err == (
+        "mods features: no LOGS; expected log files and directories. Name the sensor's logs.\n"
+    )
