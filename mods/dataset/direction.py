@@ -21,8 +21,6 @@ __all__ = ["Hosts", "in_hosts"]
 
 #: Matches no text at all.
 _NEVER = "^$."
-#: An IPv4 address may stand in IPv6's clothes.
-_MAPPED = "(?:::ffff:)?"
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,6 @@ def _contains(networks: tuple[IPv4Network | IPv6Network, ...], host: str) -> boo
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     return any(address in network for network in networks)
 
 
@@ -92,7 +88,7 @@ def _ipv4(network: IPv4Network) -> str:
     r"""Return an expression for the octets that the prefix fixes.
 
     >>> print(_ipv4(IPv4Network("10.0.0.0/8")), _ipv4(IPv4Network("10.1.254.0/23")))
-    (?:::ffff:)?10\. (?:::ffff:)?10\.1\.(?:254|255)\.
+    10\. 10\.1\.(?:254|255)\.
     """
     octets = network.network_address.packed
     whole, rest = divmod(network.prefixlen, 8)
@@ -101,8 +97,8 @@ def _ipv4(network: IPv4Network) -> str:
         numbers = range(octets[whole], octets[whole] + (1 << (8 - rest)))
         parts.append(f"(?:{'|'.join(map(str, numbers))})")
     if not parts:
-        return rf"{_MAPPED}[0-9]+\."
-    return _MAPPED + r"\.".join(parts) + ("$" if len(parts) == 4 else r"\.")
+        return r"[0-9]+\."
+    return r"\.".join(parts) + ("$" if len(parts) == 4 else r"\.")
 
 
 def _ipv6(network: IPv6Network) -> str | None:

@@ -146,7 +146,7 @@ def _batches(rows: pl.DataFrame) -> Iterator[Any]:
     whole = rows.select(
         pl.col(name) if name in rows.columns else pl.lit(None, kind).alias(name)
         for name, kind in schema.items()
-    ).cast(dict(schema))
+    ).cast(schema)
     table = whole.to_arrow()
     # Polars' strings are large ones; Spark knows the plain kind only
     plain = {pl.Int64: pyarrow.int64(), pl.Boolean: pyarrow.bool_(), pl.String: pyarrow.string()}

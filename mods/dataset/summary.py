@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from mods.dataset.plan import Counts, Plan
 from mods.dataset.zeek import Logs
@@ -22,6 +20,7 @@ __all__ = ["Summary", "check", "warn_of_windows", "write_rejects"]
 
 #: Days between two records that speak of a clock that jumped.
 _JUMP = 31
+_REJECTS = "file\tline\treason\ttext"
 _TITLES = (
     ("files", "files"),
     ("rows", "rows"),
@@ -118,19 +117,23 @@ class Summary:
         return lines
 
 
-def write_rejects(out: Path, counts: Counts) -> Path | None:
-    """Keep the lines that are no records aside, with their reasons, as `rejects.tsv`."""
+def write_rejects(out: Path, counts: Counts, read: Iterable[Path]) -> Path | None:
+    """Keep the lines that are no records aside, with their reasons, as `rejects.tsv`.
+
+    What the file tells of logs that were not `read` this time stays.
+    """
     path = out / "rejects.tsv"
-    if not counts.kept_rejects:
+    again = {str(file) for file in read}
+    head, *before = path.read_text().splitlines() if path.is_file() else [_REJECTS]
+    rows = [row for row in before if row.split("\t", 1)[0] not in again]
+    for file, reject in sorted(counts.kept_rejects, key=lambda kept: (kept[0], kept[1].line)):
+        rows.append(f"{file}\t{reject.line}\t{reject.reason}\t{reject.text}")
+    if not rows:
         path.unlink(missing_ok=True)
         return None
-    rows = [
-        (str(file), reject.line, reject.reason, reject.text)
-        for file, reject in sorted(counts.kept_rejects, key=lambda r: (str(r[0]), r[1].line))
-    ]
-    frame = pl.DataFrame(rows, schema=["file", "line", "reason", "text"], orient="row")
-    with write_aside(path) as partial:
-        frame.write_csv(partial, separator="\t", quote_style="never")
+    if rows != before:
+        with write_aside(path) as partial:
+            partial.write_text("\n".join([head, *rows, ""]))
     return path
 
 
