@@ -40,12 +40,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which of persistence, seasonal_naive, gradient_boosting, separated by commas"
         " (default: all that the history before the range allows)",
     )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="cut the range into N consecutive parts; the baselines learn anew before each",
+    )
+    parser.add_argument(
+        "--refit",
+        action="store_true",
+        help="train the model anew before each part too, with its settings, on all rows before it",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="also write the report: the document to FILE.json, or a picture of the errors by"
+        " step, hour and level to FILE.png",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """Judge the model."""
+    from mods.models.report import check_report
+
+    if arguments.out is not None:
+        check_report(arguments.out)
     from mods.commands.data_options import read_for_model
     from mods.models.evaluation import evaluate
+    from mods.models.loading import trainer_like
+    from mods.models.report import write_report
 
     model, frame = read_for_model(arguments)
     names = arguments.baselines
@@ -54,8 +78,14 @@ def run(arguments: argparse.Namespace) -> Report:
         frame,
         include=arguments.range,
         baselines=None if names is None else [n.strip() for n in names.split(",") if n.strip()],
+        folds=arguments.folds,
+        refit=trainer_like(model) if arguments.refit else None,
     )
-    return Report(evaluation_text(evaluation), evaluation.document())
+    text = evaluation_text(evaluation)
+    if arguments.out is not None:
+        write_report(evaluation, arguments.out, title=f"{arguments.model} on {arguments.data}")
+        text += f"\nWrote {arguments.out}."
+    return Report(text, evaluation.document())
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -63,6 +93,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
     lines = [
         f"{evaluation.origins} origins from {evaluation.first} to {evaluation.last};"
         " SMAPE in %, lower is better; MASE below 1 is better than persistence",
+        *_folds(evaluation),
         "",
         *_table(evaluation),
         "",
@@ -71,6 +102,15 @@ def evaluation_text(evaluation: Evaluation) -> str:
         *(f"Note: {note}." for note in evaluation.notes),
     ]
     return "\n".join(lines)
+
+
+def _folds(evaluation: Evaluation) -> Iterable[str]:
+    if len(evaluation.folds) > 1:
+        who = "the model and the baselines" if evaluation.refit else "the baselines"
+        parts = ", ".join(str(first) for first in evaluation.folds)
+        yield f"{len(evaluation.folds)} parts, before each of which {who} learned anew: {parts}"
+    elif evaluation.refit:
+        yield "the model was trained anew on the rows before the range"
 
 
 def _table(evaluation: Evaluation) -> Iterable[str]:

@@ -120,7 +120,9 @@ class Calibration:
             How many of the latest scores count.
         """
         start = cls.empty(point.shape[1], coverage=coverage, window=window)
-        return start.roll(point, lower, upper, actual, columns=columns)[2]
+        state = start.roll(point, lower, upper, actual, columns=columns)[2]
+        # The feedback rose while there were no scores yet; the scores now make up for that.
+        return replace(state, offset=np.zeros_like(state.offset))
 
     def apply(
         self,

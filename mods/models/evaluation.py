@@ -1,24 +1,28 @@
 """Judging a model: aligned, on a range of origins, beside the rungs of the ladder.
 
 The model and the baselines (`mods.models.baselines`) are scored by one function
-(`mods.models.scores.score`) on the same rows.
+(`mods.models.scores.score`) on the same rows.  With `folds` the range is cut into
+consecutive parts, before each of which the baselines, and with `refit` the model
+too, learn anew from all that lies before it: a backtest with rolling origins.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from mods.errors import DataError, ModelError, ModsWarning, did_you_mean
-from mods.models.baselines import GradientBoosting, naive_period, persistence, seasonal_naive
+from mods.errors import DataError, ModelError
+from mods.models.baselines import persistence
+from mods.models.forecast import targets_of
+from mods.models.ladder import BASELINES, climb
 from mods.models.scores import METRICS, FloatArray, Scores, score
-from mods.timerange import Window, parse_range, select
+from mods.models.slices import Slices, slice_errors
+from mods.timerange import parse_range, select
 
 __all__ = [
     "BASELINES",
@@ -30,13 +34,6 @@ __all__ = [
     "evaluate_table",
 ]
 
-BASELINES = ("persistence", "seasonal_naive", "gradient_boosting")
-#: Steps at which the trees are fitted: each costs a fit for every column.
-BOOSTED_STEPS = (1, 3, 6, 12)
-#: Fewer rows before the judged range than this teach the trees nothing.
-BOOSTED_ROWS = 1000
-#: More columns than this and the trees are fitted only where they are asked for by name.
-BOOSTED_COLUMNS = 8
 #: Rows before the first judged origin that a backtest is given: five weeks for the inputs,
 #: two for the calibration.
 CONTEXT = 7 * 7 * 144
@@ -89,6 +86,12 @@ class Evaluation:
         How many origins were judged.
     first, last
         The first and last of them.
+    folds
+        The first origin of each part before which was learned anew.
+    refit
+        Whether the model learned anew too, and not the baselines only.
+    slices
+        Errors by hour and by level.
     notes
         What the reader has to know, for example why a rung is left out.
     """
@@ -102,6 +105,9 @@ class Evaluation:
     origins: int = 0
     first: Any = None
     last: Any = None
+    folds: tuple[Any, ...] = ()
+    refit: bool = False
+    slices: tuple[Slices, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def rung_steps(self, baseline: str) -> tuple[int, ...]:
@@ -129,8 +135,24 @@ class Evaluation:
             },
             "origins": {"count": self.origins, "first": str(self.first), "last": str(self.last)},
             "periods": dict(zip(self.columns, self.periods, strict=False)),
+            "folds": {"first": [str(first) for first in self.folds], "refit": self.refit},
+            "slices": {part.kind: self._slice(part) for part in self.slices},
             "loses_to": [vars(loss) for loss in self.losses()],
             "notes": list(self.notes),
+        }
+
+    def _slice(self, part: Slices) -> dict[str, Any]:
+        """Return SMAPE as `name -> step -> [[column, ...] of each key]`."""
+        return {
+            "keys": list(part.keys),
+            "smape": {
+                name: {
+                    str(step): [[_finite(v) for v in row] for row in values[:, place]]
+                    for place, step in enumerate(self.steps)
+                    if name == "model" or step in self.rung_steps(name)
+                }
+                for name, values in part.smape.items()
+            },
         }
 
     def _by_step(
@@ -185,6 +207,8 @@ def evaluate(
     *,
     include: str | None = None,
     baselines: Sequence[str] | None = None,
+    folds: int = 1,
+    refit: Callable[[pd.DataFrame], Forecaster] | None = None,
 ) -> Evaluation:
     """Judge a model on the origins in a range; rows before it are context.
 
@@ -198,22 +222,44 @@ def evaluate(
         The range of origins, all by default.
     baselines
         Names from `BASELINES`; by default all that the history before the range allows.
+    folds
+        Into how many consecutive parts the range is cut.
+    refit
+        Trains a model on the frame it is given; called before each part with the rows that
+        lie at least the horizon before it.  None judges `model` throughout.
 
     Raises
     ------
     DataError, RangeError
         Where no origin in the range has both enough history and an actual value.
     ModelError
-        Where a baseline is not known.
+        Where a baseline is not known, or there are more parts than origins.
     """
     first, end = origin_rows(frame, include)
-    start = max(0, first - CONTEXT)
-    part = frame.iloc[start : end + model.horizon]
+    if not 1 <= folds <= end - first:
+        raise ModelError(f"{folds} folds of {end - first} origins", "from 1 to as many as origins")
+    starts = [first + (end - first) * n // folds for n in range(folds)]
+    tables = []
+    for start, stop in zip(starts, [*starts[1:], end], strict=True):
+        judged = model
+        if refit is not None:
+            judged = refit(_rows(frame, 0, max(0, start + 1 - model.horizon)))
+        table = judged.backtest(_rows(frame, start - CONTEXT, stop + model.horizon))
+        tables.append(table[table["origin"].isin(frame.index[start:stop])])
+    return evaluate_table(
+        pd.concat(tables),
+        frame,
+        baselines=baselines,
+        coverage=model.coverage,
+        starts=starts,
+        refit=refit is not None,
+    )
+
+
+def _rows(frame: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
+    part = frame.iloc[max(0, start) : stop]
     part.attrs = dict(frame.attrs)
-    table = model.backtest(part)
-    labels = frame.index[first:end]
-    table = table[table["origin"].isin(labels)]
-    return evaluate_table(table, frame, baselines=baselines, coverage=model.coverage)
+    return part
 
 
 def origin_rows(frame: pd.DataFrame, include: str | None) -> tuple[int, int]:
@@ -231,6 +277,8 @@ def evaluate_table(
     *,
     baselines: Sequence[str] | None = None,
     coverage: float = 0.9,
+    starts: Sequence[int] = (),
+    refit: bool = False,
 ) -> Evaluation:
     """Judge a forecast table against the frame, beside the baselines on the same rows.
 
@@ -243,6 +291,10 @@ def evaluate_table(
         up to the table's first origin.
     baselines, coverage
         As for `evaluate` and `score`.
+    starts
+        Rows at which the baselines learn anew.
+    refit
+        Whether the model did so too, for the record.
     """
     columns = [str(name) for name in frame.columns if (table["column"] == name).any()]
     if not columns and len(table):
@@ -268,84 +320,31 @@ def evaluate_table(
             "Use 'mods predict' for forecasts past the end of the data.",
         )
     naive = persistence(values, rows, steps)
-    ladder = _Ladder(frame[columns], values, rows, steps, naive, baselines)
+    ladder = climb(frame[columns], rows, steps, asked=baselines, starts=starts)
+    known = np.isfinite(point)
+    rungs = {name: np.where(known, values, np.nan) for name, values in ladder.forecasts.items()}
+    targets = targets_of(frame.index, np.repeat(rows, len(steps)), np.tile(steps, len(rows)))
+    slices = slice_errors(
+        {"model": point} | rungs,
+        np.where(np.isfinite(naive), actual, np.nan),
+        naive[:, 0],
+        targets if isinstance(targets, pd.DatetimeIndex) else None,
+    )
     return Evaluation(
         columns=tuple(columns),
         steps=tuple(int(step) for step in steps),
         model=score(point, actual, naive, lower, upper, coverage=coverage),
-        baselines={
-            name: score(np.where(np.isfinite(point), forecast, np.nan), actual, naive)
-            for name, forecast in ladder.forecasts.items()
-        },
+        baselines={name: score(values, actual, naive) for name, values in rungs.items()},
         boosted_steps=ladder.boosted_steps,
         periods=ladder.periods,
         origins=len(rows),
         first=origins[0],
         last=origins[-1],
+        folds=tuple(frame.index[start] for start in starts),
+        refit=refit,
+        slices=tuple(slices),
         notes=tuple(ladder.notes),
     )
-
-
-class _Ladder:
-    """The baselines' forecasts, learned from the rows up to the first judged origin."""
-
-    def __init__(
-        self,
-        frame: pd.DataFrame,
-        values: FloatArray,
-        rows: np.ndarray,
-        steps: np.ndarray,
-        naive: FloatArray,
-        asked: Sequence[str] | None,
-    ) -> None:
-        self.notes: list[str] = []
-        history = int(rows[0]) + 1
-        names = _baseline_names(asked)
-        self.periods: tuple[int, ...] = ()
-        if "seasonal_naive" in names or "gradient_boosting" in names:
-            self.periods = self._find_periods(values, history, int(steps[-1]))
-        self.boosted_steps: tuple[int, ...] = ()
-        self.forecasts: dict[str, FloatArray] = {}
-        if "persistence" in names:
-            self.forecasts["persistence"] = naive
-        if "seasonal_naive" in names:
-            self.forecasts["seasonal_naive"] = seasonal_naive(values, rows, steps, self.periods)
-        if "gradient_boosting" in names and self._worth_boosting(history, values.shape[1], asked):
-            self.boosted_steps = tuple(int(k) for k in steps if k in BOOSTED_STEPS)
-            window = frame.attrs.get("window")
-            trees = GradientBoosting(self.periods, Window.parse(window).per_day if window else 0)
-            trees.fit(values[:history], frame.index[:history], self.boosted_steps)
-            self.forecasts["gradient_boosting"] = trees.forecast(values, frame.index, rows, steps)
-
-    def _find_periods(self, values: FloatArray, history: int, horizon: int) -> tuple[int, ...]:
-        if history >= BOOSTED_ROWS:
-            learned = values[:history]
-        else:
-            learned = values
-            self.notes.append(
-                f"only {history} windows lie before the judged ones, so the periods of seasonal"
-                " naive were found on the judged rows too, in its favour"
-            )
-        return tuple(naive_period(series, horizon=horizon) for series in learned.T)
-
-    def _worth_boosting(self, history: int, columns: int, asked: Sequence[str] | None) -> bool:
-        if history < BOOSTED_ROWS:
-            reason = f"it needs {BOOSTED_ROWS} windows before the judged ones, there are {history}"
-            if asked is not None:
-                warnings.warn(f"gradient boosting is left out: {reason}", ModsWarning, stacklevel=2)
-        elif columns > BOOSTED_COLUMNS and asked is None:
-            reason = f"{columns} columns take long; ask for it by name"
-        else:
-            return True
-        self.notes.append(f"gradient boosting is left out: {reason}")
-        return False
-
-
-def _baseline_names(asked: Sequence[str] | None) -> Sequence[str]:
-    for name in asked or ():
-        if name not in BASELINES:
-            raise ModelError(f"baseline {name!r}", "a known one", did_you_mean(name, BASELINES))
-    return BASELINES if asked is None else asked
 
 
 def _actual(values: FloatArray, rows: np.ndarray, steps: np.ndarray) -> FloatArray:

@@ -1,15 +1,20 @@
-"""Loading any model, trained here or imported, from its bundle."""
+"""Models of any kind, trained here or imported: loaded from a bundle, or trained anew."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mods.errors import ModelError
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mods.models.legacy import ImportedModel
     from mods.models.mods_model import Model
 
-__all__ = ["load_bundle"]
+__all__ = ["load_bundle", "trainer_like"]
 
 
 def load_bundle(path: Path | str) -> Model | ImportedModel:
@@ -29,3 +34,27 @@ def load_bundle(path: Path | str) -> Model | ImportedModel:
     if read_bundle(path, with_network=False).config.get("kind") == KIND:
         return ImportedModel(read_bundle(path))
     return Model.load(path)
+
+
+def trainer_like(model: Model | ImportedModel) -> Callable[[pd.DataFrame], Model]:
+    """Return what trains a new model with this one's hyper-parameters, on a frame.
+
+    Raises
+    ------
+    ModelError
+        Where it is an imported model, which was trained elsewhere.
+    """
+    from mods.models.mods_model import Model
+
+    if not isinstance(model, Model):
+        raise ModelError(
+            "an imported model cannot be trained anew",
+            "a model that was trained here",
+            "Leave --refit out, or train one with 'mods train'.",
+        )
+    settings = model.settings.as_dict()
+
+    def train(frame: pd.DataFrame) -> Model:
+        return Model(**settings).fit(frame)
+
+    return train

@@ -17,6 +17,7 @@ from sklearn import metrics as sk
 from mods.errors import DataError, ModelError, ModsError, ModsWarning, RangeError
 from mods.models.evaluation import cube, evaluate, evaluate_table
 from mods.models.forecast import forecast_table
+from mods.models.report import write_report
 from mods.models.scores import METRICS, score
 
 cells = st.one_of(st.just(math.nan), st.just(0.0), st.floats(0, 1e9, allow_subnormal=False))
@@ -263,3 +264,72 @@ def test_the_order_of_a_tables_rows_does_not_matter(order):
     assert steps.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(values, shuffled)
     assert values[0, 3, 0].tolist() == [30, 3]
+
+
+def test_parts_of_a_range_have_baselines_and_a_model_that_learned_from_what_lies_before(frame):
+    trained: list[pd.DataFrame] = []
+
+    def refit(part: pd.DataFrame) -> Shifted:
+        trained.append(part)
+        return Shifted(horizon=1)
+
+    include = "<2019-01-10,2019-01-14)"
+    one = Shifted(horizon=1)
+    evaluation = evaluate(one, frame, include=include, folds=2, refit=refit)
+    firsts = [pd.Timestamp(f"2019-01-{day}", tz="UTC") for day in (10, 12)]
+    assert list(evaluation.folds) == firsts
+    assert evaluation.origins == 4 * 144
+    # Between the training part and the first judged target lies the horizon.
+    for part, first in zip(trained, firsts, strict=True):
+        assert part.index[-1] + one.horizon * pd.Timedelta("10min") == first
+        assert part.attrs["window"] == "w01h-s10m"
+    assert evaluation.refit
+    assert evaluation.document()["folds"]["refit"] is True
+    whole = evaluate(one, frame, include=include)
+    np.testing.assert_allclose(evaluation.model["smape"], whole.model["smape"])
+    rungs = [e.baselines["gradient_boosting"]["smape"][0] for e in (evaluation, whole)]
+    assert np.all(rungs[0] != rungs[1])  # trees of two trainings, and of one
+
+
+@pytest.mark.parametrize("folds", [0, 7])
+def test_more_parts_than_origins_are_an_error(frame, folds):
+    with pytest.raises(ModelError, match=f"{folds} folds of 6 origins"):
+        evaluate(Shifted(), frame, include="<2019-01-10,2019-01-10T01)", folds=folds)
+
+
+def test_errors_by_hour_and_level_are_those_of_their_rows(frame):
+    include = "<2019-01-08,2019-01-18)"
+    model = Shifted()
+    evaluation = evaluate(model, frame, include=include, baselines=["persistence"])
+    hour, level = evaluation.slices
+    table = model.backtest(frame)
+    table = table[(table["origin"] >= "2019-01-08") & (table["origin"] < "2019-01-18")]
+    part = table[(table["step"] == 2) & (table["column"] == "b")]
+    error = 200 * (part["forecast"] - part["actual"]).abs() / (part["forecast"] + part["actual"])
+    by_hour = error.groupby(part["target"].dt.hour).mean()
+    np.testing.assert_allclose(hour.smape["model"][:, 1, 1], by_hour)
+    # The forecast is the origin's value, so its fifths are the level's.
+    fifth = pd.qcut(part["forecast"], 5, labels=False)
+    np.testing.assert_allclose(level.smape["model"][:, 1, 1], error.groupby(fifth).mean())
+    document = evaluation.document()["slices"]
+    assert document["hour"]["keys"] == list(range(24))
+    assert len(document["level"]["smape"]["persistence"]["3"]) == 5
+
+
+def test_without_times_there_are_no_hours(frame):
+    frame = frame.reset_index(drop=True)
+    frame.index.name = "row"
+    evaluation = evaluate(Shifted(), frame, include="<2000,2100)", baselines=["persistence"])
+    assert [part.kind for part in evaluation.slices] == ["level"]
+
+
+def test_a_report_is_written_as_json_and_as_a_picture(frame, tmp_path):
+    evaluation = evaluate(
+        Shifted(), frame, include="<2019-01-12,2019-01-14)", baselines=["persistence"]
+    )
+    write_report(evaluation, tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == evaluation.document()
+    write_report(evaluation, tmp_path / "a.png", title="a on b")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ModelError, match=r"ends in \.json or \.png"):
+        write_report(evaluation, tmp_path / "a.pdf")
