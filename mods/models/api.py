@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mods import config
-from mods.errors import ModelError, ModsError, NotFoundError, RangeError
+from mods.errors import DataError, ModelError, ModsError, RangeError
 from mods.models import request_data, schemas
 from mods.models.api_errors import collected_warnings, translated
+from mods.models.hyperparameters import Hyperparameters
 from mods.models.registry import DEFAULT, list_models, model_path
 from mods.models.request_data import RequestData
-from mods.models.responses import BASELINES, as_json, csv_answer, evaluation_of, png_answer
+from mods.models.responses import as_json, csv_answer, evaluation_of, png_answer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,41 +178,65 @@ _SOURCES = {"upload": "Uploaded table", "datapool": "Datapool", "sample": "Sampl
 
 
 def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
-    from mods.models.evaluation import evaluate
-    from mods.models.mods_model import Model
+    from mods.models.train import train as fit_and_judge
 
-    path = model_path(arguments["model_name"], must_exist=False)
-    frame = _training_part(arguments)
-    judged, include = _judged_part(arguments, frame)
-    if arguments["test_time_range"] is None:
-        frame = frame.iloc[: -_tenth(frame)]
+    model_path(arguments["model_name"], must_exist=False)
+    request_data.require_pool()
+    trained, tested = arguments["train_time_range"], arguments["test_time_range"]
+    if tested is None:
+        trained, tested = _parts(arguments)
     settings = {name: arguments[name] for name in schemas.HYPERPARAMETERS}
-    model = Model(**settings).fit(frame, progress=False)
-    model.config["query"] = arguments["data_select_query"]
-    evaluation = evaluate(model, judged, include=include, baselines=BASELINES).document()
-    model.metrics["evaluation"] = evaluation
-    model.save(path)
-    asked = (
-        "window_slide",
-        "data_select_query",
-        "train_time_range",
-        "train_time_ranges_excluded",
-        "test_time_range",
-        "test_time_ranges_excluded",
+    document = fit_and_judge(
+        config.folders().datapools,
+        arguments["model_name"],
+        query=arguments["data_select_query"],
+        window=arguments["window_slide"],
+        time_range=trained,
+        exclude=arguments["train_time_ranges_excluded"],
+        test_range=tested,
+        test_exclude=arguments["test_time_ranges_excluded"],
+        progress=False,
+        # All steps up to the one asked for are forecast at once.
+        horizon=max(Hyperparameters.horizon, arguments["steps_ahead"]),
+        **settings,
     )
     answer: dict[str, Any] = as_json(
         {
             "model_name": arguments["model_name"],
-            "steps_ahead": model.horizon,
+            "steps_ahead": arguments["steps_ahead"],
             "batch_size": arguments["batch_size"],
-            **{name: arguments[name] for name in asked},
-            "judged_time_range": include,
-            "training": _training(model.config),
-            "evaluation": evaluation,
+            "window_slide": arguments["window_slide"],
+            "data_select_query": arguments["data_select_query"],
+            "train_time_range": trained,
+            "train_time_ranges_excluded": arguments["train_time_ranges_excluded"],
+            "test_time_range": tested,
+            "test_time_ranges_excluded": arguments["test_time_ranges_excluded"],
+            "columns": document["columns"],
+            "training": _training(document),
+            "evaluation": document["evaluation"],
             "warnings": heard,
         }
     )
     return answer
+
+
+def _parts(arguments: dict[str, Any]) -> tuple[str, str]:
+    """Return the ranges of the first nine tenths of the data, and of the last."""
+    from mods.dataset import read_data
+
+    frame = read_data(
+        config.folders().datapools,
+        query=arguments["data_select_query"],
+        window=arguments["window_slide"],
+        time_range=arguments["train_time_range"],
+    )
+    if len(frame) < 2:
+        raise DataError("one window is nothing to train on", "some days of them")
+    tenth = max(1, len(frame) // 10)
+    return (
+        request_data.last_rows(frame.iloc[:-tenth], len(frame)),
+        request_data.last_rows(frame, tenth),
+    )
 
 
 def _data(arguments: dict[str, Any], path: Path | None, model: Model) -> RequestData:
@@ -238,43 +263,6 @@ def _data(arguments: dict[str, Any], path: Path | None, model: Model) -> Request
         after=model.horizon,
     )
     return pool if pool is not None else request_data.read_sample(exclude)
-
-
-def _training_part(arguments: dict[str, Any]) -> pd.DataFrame:
-    from mods.dataset import read_data
-
-    request_data.require_pool()
-    return read_data(
-        config.folders().datapools,
-        query=arguments["data_select_query"],
-        window=arguments["window_slide"],
-        time_range=arguments["train_time_range"],
-        exclude=tuple(arguments["train_time_ranges_excluded"]),
-    )
-
-
-def _judged_part(arguments: dict[str, Any], frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Return what to judge on with the history before it, and which origins."""
-    from mods.models.evaluation import CONTEXT
-
-    include = arguments["test_time_range"]
-    if include is None:
-        return frame, request_data.last_rows(frame, _tenth(frame))
-    data = request_data.read_pool(
-        query=arguments["data_select_query"],
-        window=arguments["window_slide"],
-        include=include,
-        exclude=arguments["test_time_ranges_excluded"],
-        history=CONTEXT,
-        after=arguments["steps_ahead"],
-    )
-    if data is None:
-        raise NotFoundError("the datapool has gone", mend="Train again when it is back.")
-    return data.frame, include
-
-
-def _tenth(frame: pd.DataFrame) -> int:
-    return max(1, len(frame) // 10)
 
 
 def _per_day(frame: pd.DataFrame) -> int:

@@ -33,6 +33,7 @@ def train(
     time_range: str | None = None,
     exclude: Sequence[str] = (),
     test_range: str | None = None,
+    test_exclude: Sequence[str] = (),
     from_model: str | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -51,8 +52,9 @@ def train(
         What to read from a datapool; `window` also names the rows of a table without times.
     time_range, exclude
         What to train on: a range (by default all), and ranges in it to leave out.
-    test_range
-        A later range to judge the model on, beside its baselines, once it is trained.
+    test_range, test_exclude
+        A later range to judge the model on, beside its baselines, once it is trained, and
+        ranges in it that count as missing.
     from_model
         Go on from this model (a name or a path); hyper-parameters are its own unless given.
     resume
@@ -105,7 +107,7 @@ def train(
         "training": prototype.config["training"],
     }
     if test_range is not None:
-        document["evaluation"] = _judged(prototype, frame, part, test_range)
+        document["evaluation"] = _judged(prototype, frame, part, test_range, test_exclude)
         prototype.metrics["test"] = document["evaluation"]
     prototype.save(path)
     return document
@@ -133,7 +135,11 @@ def _part(frame: pd.DataFrame, time_range: str | None, exclude: Sequence[str]) -
 
 
 def _judged(
-    model: Model, frame: pd.DataFrame, part: pd.DataFrame, test_range: str
+    model: Model,
+    frame: pd.DataFrame,
+    part: pd.DataFrame,
+    test_range: str,
+    exclude: Sequence[str],
 ) -> dict[str, Any]:
     from mods.models.evaluation import evaluate, origin_rows
 
@@ -145,7 +151,8 @@ def _judged(
             "a range after the training's",
             "Give --range and --test-range that do not overlap.",
         )
-    document: dict[str, Any] = evaluate(model, frame, include=test_range).document()
+    judged = _part(frame, None, exclude)
+    document: dict[str, Any] = evaluate(model, judged, include=test_range).document()
     return document
 
 

@@ -1,0 +1,335 @@
+"""The service as clients meet it: the real `deepaas-run`, over HTTP."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+import requests
+
+from mods.models.forecast import TABLE_COLUMNS
+from mods.tests.running_service import ROOT, SAMPLE, running, write_pool
+
+pytestmark = pytest.mark.network
+
+PREDICT_KEYS = [
+    "model_name",
+    "data_select_query",
+    "window_slide",
+    "time_range",
+    "time_ranges_excluded",
+    "steps_ahead",
+    "batch_size",
+    "evaluation",
+    "predictions",
+]
+TRAIN_KEYS = [
+    "model_name",
+    "steps_ahead",
+    "batch_size",
+    "window_slide",
+    "data_select_query",
+    "train_time_range",
+    "train_time_ranges_excluded",
+    "test_time_range",
+    "test_time_ranges_excluded",
+    "evaluation",
+]
+COLUMNS = ["conn_in", "conn_out", "dns_in_distinct", "ssh_in"]
+CSV, PNG = {"accept": "text/csv"}, {"accept": "image/png"}
+SMALL = {"num_epochs": 1, "blocks": 4, "sequence_len": 6}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A service as in a fresh clone: no datapool, no model but the shipped one."""
+    with running(tmp_path_factory.mktemp("fresh")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory):
+    """A service with a datapool of six days."""
+    folder = tmp_path_factory.mktemp("pooled")
+    write_pool(folder / "data" / "features" / "datapools", days=6)
+    with running(folder) as service:
+        yield service
+
+
+def test_metadata_tell_the_package_and_its_models(fresh):
+    about = requests.get(f"{fresh.model}/", timeout=10).json()
+    assert about["name"] == "mods"
+    assert {"version", "description", "license", "author"} <= set(about)
+    (default,) = [model for model in about["models"] if model["name"] == "model_default_cpu"]
+    assert default["problem"] is None
+    assert default["training"]["windows"] > 0
+    assert about["datapool"] == []
+
+
+def test_predict_without_any_argument_forecasts_the_last_day_of_the_sample(fresh):
+    answer = fresh.predict()
+    assert answer.status_code == 200
+    found = answer.json()
+    assert set(PREDICT_KEYS) <= set(found)
+    assert (found["model_name"], found["data"], found["steps_ahead"]) == ("default", "sample", 12)
+    assert found["columns"] == COLUMNS
+    assert found["time_range"].startswith("<2024-03-")
+    table = pd.DataFrame(found["predictions"])
+    assert tuple(table.columns) == TABLE_COLUMNS
+    assert len(table) == 144 * 12 * 4
+    assert (table["lower"] <= table["upper"]).all()
+    # The steps after the end of the data are forecast, and not known.
+    assert table["actual"].isna().sum() == 4 * sum(range(1, 13))
+    assert set(found["evaluation"]["baselines"]) == {"persistence", "seasonal_naive"}
+    assert list(found["evaluation"]["steps"]) == [str(step) for step in range(1, 13)]
+    assert "NaN" not in answer.text
+
+
+def test_csv_and_json_are_the_same_table(fresh):
+    answer = fresh.predict(headers=CSV, params={"time_range": "<2024-03-10,2024-03-10T02:00)"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    table = pd.read_csv(io.StringIO(answer.text))
+    found = fresh.predict(params={"time_range": "<2024-03-10,2024-03-10T02:00)"}).json()
+    pd.testing.assert_frame_equal(table, pd.DataFrame(found["predictions"]), check_dtype=False)
+    assert table["origin"].iloc[0] == "2024-03-10T00:00:00Z"
+    assert table["origin"].nunique() == 12
+
+
+def test_an_upload_is_forecast_and_removed(fresh):
+    with SAMPLE.open("rb") as file:
+        answer = fresh.predict(files={"data": ("mine.tsv", file)})
+    found = answer.json()
+    assert (answer.status_code, found["data"], found["columns"]) == (200, "upload", COLUMNS)
+    assert found["predictions"] == fresh.predict().json()["predictions"]
+    assert list(fresh.uploads.iterdir()) == []
+
+
+def test_an_upload_without_times_is_forecast_by_row_numbers(fresh):
+    rows = "a,b\n" + "".join(f"{100 + n % 7},{n % 5}\n" for n in range(200))
+    answer = fresh.predict(files={"data": ("plain.csv", rows)}, params={"time_range": "<100,110)"})
+    found = answer.json()
+    assert answer.status_code == 200, found
+    assert sorted(set(found["predictions"]["origin"])) == list(range(100, 110))
+    assert found["predictions"]["target"][0] == 101
+    assert found["time_range"] == "<100,110)"
+
+
+def test_a_picture(fresh):
+    answer = fresh.predict(headers=PNG)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+BAD_TABLES = {
+    "empty": (b"", "'bad.tsv' is empty"),
+    "binary": (bytes(range(256)) * 50, "'bad.tsv' is not UTF-8 text"),
+    "a header alone": (b"conn_in\tssh_in\n", "'bad.tsv' has a header and no rows"),
+    "words": (b"conn_in\n" + b"many\n" * 50, "line 2 of 'bad.tsv', column 'conn_in': 'many'"),
+    "too short": (b"conn_in\n" + b"1\n" * 5, "5 windows are too few"),
+    "a broken zip": (b"PK\x03\x04" + b"x" * 100, "'bad.tsv'"),
+    "gigantic numbers": (b"conn_in\n" + b"1e400\n" * 50, "'1e400'"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_TABLES)
+def test_a_bad_upload_is_told_within_a_second_and_the_next_request_works(fresh, what):
+    content, expected = BAD_TABLES[what]
+    begun = time.perf_counter()
+    answer = fresh.predict(files={"data": ("bad.tsv", content)})
+    took = time.perf_counter() - begun
+    assert answer.status_code == 422
+    assert answer.json()["error"] in ("DataError", "ModelError")
+    assert expected in answer.json()["message"]
+    assert took < 1
+    assert list(fresh.uploads.iterdir()) == []
+    assert requests.get(f"{fresh.model}/", timeout=10).status_code == 200
+
+
+BAD_ARGUMENTS = [
+    ({"model_name": "nope"}, "there is no model 'nope'"),
+    ({"model_name": "../default"}, "Give the model's name only"),
+    ({"time_range": "yesterday"}, "range 'yesterday'"),
+    ({"time_range": "<2024-03-05,2024-03-05)"}, "is empty"),
+    ({"time_range": "<2030-01-01,2030-01-02)"}, "holds no row of the data"),
+    ({"time_range": "<2024-03-04,2024-03-04T01:00)"}, "18 windows are too few"),
+    ({"time_ranges_excluded": "[1]"}, "a list of ranges"),
+    ({"window_slide": "hourly"}, "window name 'hourly'"),
+    ({"data_select_query": "conn"}, "selection query"),
+    ({"batch_size": "0"}, "Must be greater than or equal to 1"),
+    ({"batch_size": "many"}, "Not a valid integer."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), BAD_ARGUMENTS)
+def test_a_bad_argument_is_told_within_a_second_and_the_next_request_works(
+    fresh, arguments, expected
+):
+    begun = time.perf_counter()
+    answer = fresh.predict(params=arguments)
+    took = time.perf_counter() - begun
+    assert answer.status_code in (404, 422)
+    assert answer.headers["content-type"].startswith("application/json")
+    found = answer.json()
+    text = found["message"] if "error" in found else " ".join(*found.values())
+    assert expected in text
+    assert took < 1
+    assert requests.get(f"{fresh.model}/", timeout=10).status_code == 200
+
+
+def test_an_unknown_media_type_is_told(fresh):
+    answer = fresh.predict(headers={"accept": "image/gif"})
+    assert answer.status_code == 422
+    assert "image/png" in answer.text
+
+
+def test_a_field_that_is_no_file_is_told(fresh):
+    answer = fresh.predict(files={"data": (None, "conn_in")})
+    assert answer.status_code == 422
+    assert "multipart/form-data" in answer.text
+
+
+def test_uploads_at_the_same_time_are_not_mixed_up(fresh):
+    def columns(n: int) -> list[str]:
+        rows = f"column{n}\n" + "".join(f"{m % 9}\n" for m in range(60))
+        return list(fresh.predict(files={"data": (f"{n}.csv", rows)}).json()["columns"])
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(columns, range(48))) == [[f"column{n}"] for n in range(48)]
+    assert list(fresh.uploads.iterdir()) == []
+
+
+def test_training_without_a_datapool_is_refused_when_it_is_asked_for(fresh):
+    answer = fresh.train()
+    assert answer.status_code == 422
+    (text,) = answer.json()["data_select_query"]
+    assert "no datapool to train on" in text
+    assert "mods features" in text
+
+
+def test_predict_takes_the_last_day_of_the_datapool(pooled):
+    found = pooled.predict().json()
+    assert found["data"] == "datapool"
+    assert found["time_range"].startswith("<2024-03-06T00:00:00Z,2024-03-06T23:50")
+    assert found["columns"] == COLUMNS
+    assert found["predictions"]["origin"][0] == "2024-03-06T00:00:00Z"
+
+
+def test_ranges_and_ranges_left_out(pooled):
+    asked = {
+        "time_range": "<2024-03-05,2024-03-06)",
+        "time_ranges_excluded": ["<2024-03-05T12:00,2024-03-05T13:00)"],
+    }
+    found = pooled.predict(params=asked).json()
+    table = pd.DataFrame(found["predictions"])
+    targets = table.loc[table["actual"].isna(), "target"].unique()
+    assert found["time_ranges_excluded"] == asked["time_ranges_excluded"]
+    assert sorted(targets) == [f"2024-03-05T12:{minute}0:00Z" for minute in range(6)]
+
+
+def test_a_query_chooses_the_columns(pooled):
+    query = "ssh|in~logins#window_start,window_end"
+    found = pooled.predict(params={"data_select_query": query}).json()
+    assert found["columns"] == ["logins"]
+    assert found["data_select_query"] == query
+    answer = pooled.predict(params={"data_select_query": "sip|in"})
+    assert answer.status_code == 422
+    assert "sip" in answer.json()["message"]
+
+
+def test_a_model_is_trained_judged_listed_and_used(pooled):
+    arguments = {
+        "model_name": "mine",
+        "train_time_range": "<2024-03-01,2024-03-05)",
+        "train_time_ranges_excluded": ["<2024-03-02,2024-03-03)"],
+        "test_time_range": "<2024-03-06,2024-03-07)",
+        "model_type": "Conv1D",
+        "steps_ahead": 3,
+        **SMALL,
+    }
+    started = pooled.train(**arguments).json()
+    assert started["status"] == "running"
+    status = pooled.finished(started["uuid"])
+    assert status["status"] == "done", status
+    found = status["result"]["output"]
+    assert set(TRAIN_KEYS) <= set(found)
+    for name in ("model_name", "train_time_range", "test_time_range", "steps_ahead"):
+        assert found[name] == arguments[name]
+    assert list(found["evaluation"]["steps"]) == ["1", "2", "3"]
+    assert found["evaluation"]["origins"]["count"] == 144
+    about = requests.get(f"{pooled.model}/", timeout=10).json()
+    assert "mine" in [model["name"] for model in about["models"]]
+    answer = pooled.predict(params={"model_name": "mine"}).json()
+    assert answer["steps_ahead"] == 3
+    assert max(answer["predictions"]["step"]) == 3
+
+
+def test_without_a_test_range_the_last_tenth_is_kept_out_of_the_training(pooled):
+    started = pooled.train(model_name="tenth", model_type="Conv1D", **SMALL).json()
+    found = pooled.finished(started["uuid"])["result"]["output"]
+    assert found["train_time_range"].startswith("<2024-03-01T00:00:00Z,2024-03-06T09:30:00")
+    assert found["test_time_range"].startswith("<2024-03-06T09:40:00Z,2024-03-06T23:50:00")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"model_name": "default"}, "a name of your own"),
+        ({"model_name": "a/b"}, "letters, digits"),
+        ({"model_type": "LTSM"}, "Must be one of"),
+        ({"num_epochs": 0}, "Must be greater than or equal to 1"),
+        ({"train_time_range": "<2019-01-01,2019-02-01)"}, "holds no day of the datapool"),
+        ({"test_time_range": "<0,144)"}, "an ISO 8601 date"),
+        ({"data_select_query": "sip|in_count_uid"}, "sip"),
+    ],
+)
+def test_a_training_that_cannot_begin_is_refused(pooled, arguments, expected):
+    answer = pooled.train(**arguments)
+    assert answer.status_code == 422
+    assert expected in " ".join(*answer.json().values())
+
+
+def test_a_training_that_fails_says_why(pooled):
+    overlapping = {
+        "train_time_range": "<2024-03-01,2024-03-05)",
+        "test_time_range": "<2024-03-03,2024-03-07)",
+    }
+    started = pooled.train(model_name="failed", model_type="Conv1D", **overlapping, **SMALL).json()
+    status = pooled.finished(started["uuid"])
+    assert status["status"] == "error"
+    assert "begins before the training ends" in status["message"]
+    assert not (pooled.models / "failed.zip").exists()
+
+
+def curl_examples() -> list[str]:
+    """Return the README's commands that call the service, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return [block for block in blocks if "curl" in block]
+
+
+@pytest.mark.slow
+def test_the_curl_commands_of_the_readme_work_as_written(tmp_path, pooled):
+    """Each one, in a folder like the checkout, with only the port changed."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    port = pooled.url.rpartition(":")[2]
+    examples = curl_examples()
+    for block in examples:
+        finished = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.replace(":5000", f":{port}")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 0, f"{block}\n{finished.stderr}"
+        assert '"error"' not in finished.stdout
+    written = {path.name for path in tmp_path.iterdir() if not path.is_symlink()}
+    named = set(re.findall(r"(?:-o|--output) (\S+)", "".join(examples)))
+    assert named
+    assert named <= written
+    assert all(shlex.quote(name) == name for name in named)
