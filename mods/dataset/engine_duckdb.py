@@ -54,7 +54,7 @@ class DuckDBFacts(CollectedFacts):
         self._base.execute("set preserve_insertion_order = false; set memory_limit = '1GB'")
         for name, fields in plan.wanted.items():
             self._base.register("block", empty_records(fields).to_arrow())
-            self._base.execute(f"create table records_{name} as select * from block")  # noqa: S608
+            self._base.execute(f"create table records_{name} as select * from block")  # noqa: S608  # nosec B608
         self._lock = threading.Lock()
 
     def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
@@ -75,7 +75,7 @@ class DuckDBFacts(CollectedFacts):
             if block.records.height:
                 self._base.register("block", block.records.to_arrow())
                 self._base.execute(
-                    f"insert into records_{block.protocol} select * from block"  # noqa: S608
+                    f"insert into records_{block.protocol} select * from block"  # noqa: S608  # nosec B608
                 )
 
     def _times(self) -> Lazy | None:

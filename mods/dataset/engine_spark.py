@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import shutil
-import subprocess
+import subprocess  # nosec B404
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -211,7 +211,7 @@ def _check_java() -> None:
         "Install it, for example: apt install openjdk-17-jre-headless",
     )
     try:
-        told = subprocess.run(  # noqa: S603
+        told = subprocess.run(  # noqa: S603  # nosec B603
             [java or "java", "-version"], capture_output=True, text=True, check=True
         ).stderr
     except (OSError, subprocess.CalledProcessError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-import pickletools
+import pickletools  # nosec B403
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
