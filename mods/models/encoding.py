@@ -14,7 +14,6 @@ import pandas as pd
 from mods.models.fitting import Arrays
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.scaling import (
-    CALENDAR,
     CHANNELS,
     PERIODS,
     ColumnInputs,
@@ -34,6 +33,8 @@ MASKED_SHARE = 0.1
 #: Rows of the past from which the period of a column that was not trained on is found,
 #: and after how many rows it is looked for again.
 PERIOD_MEMORY, PERIOD_EVERY = 4032, 144
+#: Columns that get an input of their own, by which a network may treat them in their own way.
+MAX_IDENTITIES = 64
 
 
 class ScaleFree:
@@ -52,6 +53,10 @@ class ScaleFree:
         Column to the windows of its seasonal inputs, as found in the training part.
     step_scale
         `(horizon,)`, float64: typical distance to the anchor in spreads; unit of the outputs.
+    identities
+        Columns that have an input of their own, 1 for this column and 0 for all others. It is
+        masked at random in training, so that columns never seen, for which all are 0, are
+        forecast too. None in a checkpoint for any network.
     """
 
     def __init__(self, settings: Hyperparameters, window: str | None) -> None:
@@ -68,16 +73,19 @@ class ScaleFree:
         self.per_day = 0 if parsed is None else parsed.per_day
         self.periods: dict[str, tuple[int, ...]] = {}
         self.step_scale = np.ones(settings.horizon)
+        self.identities: tuple[str, ...] = ()
 
     @property
     def shape(self) -> dict[str, int]:
         """Sizes for `architectures.build_network`."""
-        return {"channels": len(CHANNELS), "context": len(context_names(self.plan)), "columns": 1}
+        context = len(context_names(self.plan)) + len(self.identities)
+        return {"channels": len(CHANNELS), "context": context, "columns": 1}
 
     def for_window(self, window: str | None) -> ScaleFree:
         """Return the same for data of another window: a checkpoint of none serves them all."""
         other = ScaleFree(self._settings, window)
         other.periods, other.step_scale = self.periods, self.step_scale
+        other.identities = self.identities
         return other
 
     def learn(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
@@ -90,6 +98,11 @@ class ScaleFree:
             inputs = self._inputs(frame, name, origins)[0]
             sizes.append(_typical(_targets(frame, name, origins, inputs, self.plan.horizon)))
         self.step_scale = np.maximum(np.nanmedian(np.stack(sizes), axis=0), 1e-3)
+        self.identities = tuple(map(str, frame.columns)) if len(sizes) <= MAX_IDENTITIES else ()
+
+    def speak_as(self, other: ScaleFree) -> None:
+        """Take over the units and identities of a network that is trained already."""
+        self.step_scale, self.identities = other.step_scale, other.identities
 
     def arrays(self, frame: pd.DataFrame, origins: np.ndarray, weigh: np.ndarray) -> Arrays:
         """Return what the network learns from at the origins, column after column.
@@ -115,7 +128,7 @@ class ScaleFree:
             known = np.isfinite(wanted)
             target = np.stack([np.where(known, wanted, 0.0), known * weight], axis=-1)
             sequence = np.concatenate([part.sequence for part in inputs])
-            context = np.concatenate([part.context for part in inputs])
+            context = self._context(name, inputs)
             parts.append((sequence, context, target[:, :, None].astype(np.float32)))
         return Arrays(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
@@ -124,9 +137,10 @@ class ScaleFree:
     ) -> tuple[np.ndarray, np.ndarray, list[list[ColumnInputs]]]:
         """Return sequence, context and what `decode` needs, column after column."""
         inputs = [self._inputs(frame, name, origins) for name in frame.columns]
-        flat = [part for parts in inputs for part in parts]
-        sequence = np.concatenate([part.sequence for part in flat])
-        context = np.concatenate([part.context for part in flat])
+        sequence = np.concatenate([part.sequence for parts in inputs for part in parts])
+        context = np.concatenate(
+            [self._context(*of) for of in zip(frame.columns, inputs, strict=True)]
+        )
         return sequence, context, inputs
 
     def decode(self, outputs: np.ndarray, inputs: list[list[ColumnInputs]]) -> np.ndarray:
@@ -150,12 +164,23 @@ class ScaleFree:
     def state(self) -> dict[str, Any]:
         """Return what was learnt, as JSON can say it."""
         periods = {name: list(found) for name, found in self.periods.items()}
-        return {"periods": periods, "step_scale": self.step_scale.tolist()}
+        return {
+            "periods": periods,
+            "step_scale": self.step_scale.tolist(),
+            "identities": list(self.identities),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.periods = {name: tuple(found) for name, found in state["periods"].items()}
         self.step_scale = np.asarray(state["step_scale"], dtype=np.float64)
+        self.identities = tuple(state.get("identities", ()))
+
+    def _context(self, name: Any, inputs: list[ColumnInputs]) -> np.ndarray:
+        """Return a column's context with its identity: `(windows, features)`, float32."""
+        context = np.concatenate([part.context for part in inputs])
+        own = np.array([one == str(name) for one in self.identities], dtype=np.float32)
+        return np.concatenate([context, np.tile(own, (len(context), 1))], axis=1)
 
     def _groups(self) -> list[slice]:
         names = context_names(self.plan)
@@ -163,8 +188,7 @@ class ScaleFree:
         for prefix in (*(f"{p}_" for p in PERIODS), "calendar_"):
             inside = [n for n, name in enumerate(names) if name.startswith(prefix)]
             groups.append(slice(inside[0], inside[-1] + 1))
-        assert groups[-1].stop - groups[-1].start == len(CALENDAR)
-        return groups
+        return [*groups, slice(len(names), len(names) + len(self.identities))]
 
     def _find(self, values: np.ndarray) -> tuple[int, ...]:
         return seasonal_periods(values, horizon=self.plan.horizon, per_day=self.per_day)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -57,6 +58,7 @@ class Progress:
     best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
     interrupted: bool = False
+    members: dict[str, int] = field(default_factory=dict)
 
 
 @contextmanager
@@ -271,14 +273,14 @@ def _log(folder: Path, state: Progress) -> None:
 
 def _restore(path: Path, network: Any, optimizer: Any) -> tuple[Progress, list[np.ndarray]]:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
         state = Progress(**json.loads(arrays.pop("state").tobytes()))
         network.set_weights(_named(arrays, "weight"))
         for variable, value in zip(optimizer.variables, _named(arrays, "optimizer"), strict=True):
             variable.assign(value)
         return state, _named(arrays, "best")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"checkpoint {str(path)!r} does not fit: {error}",
             "the checkpoint of a training with the same data and settings",

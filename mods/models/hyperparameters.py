@@ -10,7 +10,7 @@ from mods.errors import ModelError, did_you_mean
 
 __all__ = ["MODEL_TYPES", "Hyperparameters"]
 
-#: The eleven networks, by the original's names.
+#: The eleven networks, by the original's names, and the recipe that combines some of them.
 MODEL_TYPES = (
     "MLP",
     "Conv1D",
@@ -23,6 +23,7 @@ MODEL_TYPES = (
     "attentionLSTM",
     "TCN",
     "stackedTCN",
+    "auto",
 )
 
 

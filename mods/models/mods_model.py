@@ -12,18 +12,29 @@ import numpy as np
 import pandas as pd
 
 from mods.errors import DataError, ModelError
-from mods.models.architectures import build_network
 from mods.models.calibration import Calibration
 from mods.models.encoding import ScaleFree
-from mods.models.fitting import fit_network, seeded
 from mods.models.forecast import Forecast, actual_after, forecast_table, index_after
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
+from mods.models.recipe import train_network
 
 __all__ = ["Model", "load_model"]
 
 #: The share of the origins, the latest ones, that tells when to stop.
 VALIDATION_SHARE = 0.1
+#: Hyper-parameters that a network keeps for good.
+FIXED = (
+    "model_type",
+    "sequence_len",
+    "horizon",
+    "coverage",
+    "model_delta",
+    "blocks",
+    "stacked_blocks",
+    "dropout_rate",
+    "batch_normalization",
+)
 #: Windows that one call of the network takes in a backtest.
 PREDICT_BATCH = 4096
 #: Rows of history that a forecast looks at, at most: five weeks of ten-minute windows.
@@ -124,27 +135,22 @@ class Model:
         train, validation = self._split(len(frame))
         self._encoding.learn(frame, train)
         if from_model is not None:
-            # Its weights speak in its unit.
-            self._encoding.step_scale = from_model._encoding.step_scale
+            _check_shape(self.settings, from_model.settings)
+            self._encoding.speak_as(from_model._encoding)
         arrays = self._encoding.arrays(frame, train, np.arange(len(train)))
         judged = self._encoding.arrays(frame, validation, np.arange(len(validation)))
-        with seeded(self.settings.seed):
-            self._network = build_network(self.settings, **self._encoding.shape)
-            if from_model is not None:
-                _take_weights(self._network, from_model)
-            state = fit_network(
-                self._network,
-                arrays,
-                judged,
-                self.settings,
-                masks=self._encoding.mask,
-                checkpoint=self._checkpoint(frame, checkpoints, from_model),
-                resume=resume,
-                progress=progress,
-                label=f"training {self.settings.model_type}",
-                continued=from_model is not None,
-                keep_interrupted=keep_interrupted,
-            )
+        self._network, state = train_network(
+            self.settings,
+            self._encoding.shape,
+            arrays,
+            judged,
+            masks=self._encoding.mask,
+            checkpoint=self._checkpoint(frame, checkpoints, from_model),
+            begun=None if from_model is None else from_model.network,
+            resume=resume,
+            progress=progress,
+            keep_interrupted=keep_interrupted,
+        )
         self._function = None
         self.config["columns"] = [str(name) for name in frame.columns]
         self.config["window"] = window
@@ -158,6 +164,7 @@ class Model:
             "epochs": state.epoch,
             "best_epoch": state.best_epoch,
             "history": state.history,
+            "members": state.members,
             "interrupted": state.interrupted,
             "seconds": round(time.perf_counter() - started, 2),
         }
@@ -382,12 +389,12 @@ def check_frame(frame: pd.DataFrame, *, needed: int) -> None:
         raise DataError("the data hold no value", "some windows with values")
 
 
-def _take_weights(network: Any, model: Model) -> None:
-    try:
-        network.set_weights(model.network.get_weights())
-    except ValueError as error:
-        raise ModelError(
-            "the model to go on from has another shape than the one to train",
-            f"model type {model.settings.model_type} with the same sizes",
-            "Leave out the hyper-parameters that change its shape.",
-        ) from error
+def _check_shape(settings: Hyperparameters, begun: Hyperparameters) -> None:
+    for name in FIXED:
+        wanted, has = getattr(settings, name), getattr(begun, name)
+        if wanted != has:
+            raise ModelError(
+                f"{name} is {wanted!r}, but the model to go on from has {has!r}",
+                "the same network",
+                f"Leave {name} out.",
+            )

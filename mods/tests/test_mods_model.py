@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -185,7 +186,7 @@ def test_levels_instead_of_changes():
 
 def test_intervals_hold_what_they_say_on_later_data():
     frame = frame_of(2600, columns=3)
-    settings = {"sequence_len": 12, "horizon": 3, "blocks": 8, "num_epochs": 3}
+    settings: dict[str, Any] = {"sequence_len": 12, "horizon": 3, "blocks": 8, "num_epochs": 3}
     model = Model("MLP", **settings).fit(frame.iloc[:1600], progress=False)
     table = model.backtest(frame).dropna()
     later = table[table["origin"] >= frame.index[1600]]

@@ -1,0 +1,177 @@
+"""Training from the shell: what it writes, going on after a kill, and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mods.cli import main
+from mods.config import folders
+from mods.errors import ModelError
+from mods.models.fitting import fit_network
+from mods.models.mods_model import Model, load_model
+from mods.tests.test_mods_model import SMALL, frame_of
+
+pytestmark = pytest.mark.network
+
+OPTIONS = ["--blocks", "4", "--sequence-len", "12", "--horizon", "6", "--num-epochs", "2"]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder of its own for models and checkpoints, with a table `data.csv`."""
+    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    folders.cache_clear()
+    frame_of(400).reset_index().to_csv(tmp_path / "data.csv", index=False)
+    yield tmp_path
+    folders.cache_clear()
+
+
+def test_train_writes_a_model_that_forecasts_and_can_be_gone_on_from(home, capsys):
+    command = ["train", "--data", "data.csv", "--model", "first", "--model-type", "MLP", *OPTIONS]
+    later = ["--range", "<2019-06-03,2019-06-05)", "--test-range", "<2019-06-05,2019-06-06)"]
+    assert main([*command, *later, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["path"] == str(home / "models" / "first.zip")
+    assert document["columns"] == ["column0", "column1"]
+    assert document["window"] == "w01h-s10m"
+    assert document["training"]["rows"] == 288
+    assert document["training"]["range"] == "<2019-06-03,2019-06-05)"
+    assert set(document["evaluation"]["steps"]) == {str(step) for step in range(1, 7)}
+    model = load_model("first")
+    assert model.settings.model_type == "MLP" and model.settings.blocks == 4
+    assert model.forecast(frame_of(400)).point.shape == (6, 2)
+    logs = list((home / "checkpoints" / "first").glob("*.log/events*"))
+    assert logs and all(path.stat().st_size for path in logs)
+
+    assert main(["train", "--data", "data.csv", "--model", "second.zip", "--from", "first"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("Wrote second.zip.")
+    second = Model.load(home / "second.zip")
+    assert second.settings.blocks == 4 and second.settings.learning_rate == 3e-4
+    assert second.config["training"]["from"] == "first"
+
+
+BAD = {
+    "type": (["--model-type", "LTSM"], "unknown model type 'LTSM'. Did you mean 'LSTM'?"),
+    "name": (["--model", "../a"], "expected a path that ends in .zip. Use '../a.zip'"),
+    "epochs": (["--num-epochs", "0"], "num_epochs is 0; expected a whole number from 1"),
+    "short": (["--range", "<2019-06-03,2019-06-03T01)"], "6 windows are too few"),
+    "range": (["--range", "<2018,2019)"], "holds no row of the data"),
+    "data": (["--data", "none.csv"], "none.csv"),
+    "from": (["--from", "none"], "none"),
+    "overlap": (["--test-range", "<2019-06-04,2019-06-05)"], "begins before the training ends"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_one_line_and_writes_nothing(kind, home, capsys):
+    more, message = BAD[kind]
+    command = ["train", "--data", "data.csv", "--model", "bad", "--model-type", "MLP", *OPTIONS]
+    assert main([*command, *more]) == 2
+    error = capsys.readouterr().err
+    complaint = [line for line in error.splitlines() if line.startswith("mods train:")]
+    assert len(complaint) == 1 and message in complaint[0], error
+    assert not list(home.rglob("*.zip"))
+
+
+def test_a_killed_training_goes_on_to_equal_weights(home):
+    """Killed with SIGKILL in the middle, resumed, and compared with an unbroken run."""
+    settings = ["--model-type", "LSTM", *OPTIONS[:-1], "40", "--epochs-patience", "40"]
+    command = [sys.executable, "-W", "ignore", "-m", "mods.models.train", "--data", "data.csv"]
+    environment = os.environ | {"APP_INPUT_OUTPUT_BASE_DIR": str(home)}
+    broken = [*command, "--model", "broken", *settings]
+    process = subprocess.Popen(broken, env=environment, cwd=home, stderr=subprocess.DEVNULL)
+    wait_for_epoch(home / "checkpoints" / "broken", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (home / "models" / "broken.zip").exists()
+    for line in ([*broken, "--resume"], [*command, "--model", "whole", *settings]):
+        subprocess.run(line, env=environment, cwd=home, check=True, capture_output=True)
+    broken_model, whole = (load_model(name) for name in ("broken", "whole"))
+    assert broken_model.config["training"]["epochs"] == 40
+    pairs = zip(broken_model.network.get_weights(), whole.network.get_weights(), strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(one, other)
+
+
+def wait_for_epoch(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Return as soon as the first checkpoint is there; fail where the training ends before."""
+    deadline = time.monotonic() + 200
+    while not list(folder.glob("*.npz")):
+        assert process.poll() is None, "the training ended before it was killed"
+        assert time.monotonic() < deadline, "no checkpoint came"
+        try:
+            process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def test_two_trainings_of_one_name_keep_checkpoints_apart(tmp_path):
+    for seed in (0, 1):
+        Model("MLP", **SMALL, seed=seed).fit(frame_of(200), checkpoints=tmp_path, progress=False)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
+def test_a_damaged_checkpoint_says_so(tmp_path):
+    model = Model("MLP", **SMALL).fit(frame_of(200), checkpoints=tmp_path, progress=False)
+    (checkpoint,) = tmp_path.glob("*.npz")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    with pytest.raises(ModelError, match="Train without --resume"):
+        model.fit(frame_of(200), checkpoints=tmp_path, resume=True, progress=False)
+
+
+def test_going_on_never_leaves_a_model_worse_on_the_validation_part():
+    frame = frame_of(400)
+    begun = Model("MLP", **SMALL).fit(frame, progress=False)
+    spoilt = Model("MLP", **SMALL, learning_rate=1.0)
+    spoilt.fit(frame, from_model=begun, progress=False)
+    assert spoilt.metrics["validation_loss"] <= begun.metrics["validation_loss"] + 1e-6
+
+
+def test_going_on_from_another_network_is_an_error():
+    begun = Model("MLP", **SMALL).fit(frame_of(200), progress=False)
+    with pytest.raises(ModelError, match="model_type is 'GRU', but the model"):
+        Model("GRU", **SMALL).fit(frame_of(200), from_model=begun, progress=False)
+
+
+def test_an_interrupted_training_keeps_the_best_so_far_if_asked(tmp_path, monkeypatch):
+    from mods.models import fitting
+
+    judge, calls = fitting._judge, []
+
+    def interrupt(*given):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return judge(*given)
+
+    monkeypatch.setattr(fitting, "_judge", interrupt)
+    assert fit_network is fitting.fit_network
+    settings = SMALL | {"num_epochs": 5}
+    model = Model("MLP", **settings)
+    model.fit(frame_of(200), progress=False, keep_interrupted=True)
+    assert model.config["training"]["interrupted"] and model.config["training"]["epochs"] == 1
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        Model("MLP", **settings).fit(frame_of(200), progress=False)
+
+
+@pytest.mark.slow
+def test_the_real_network_is_forecast_better_than_the_floor(real_data, home, capsys):
+    path = str(real_data / "real" / "train-w01h-s10m.tsv")
+    command = ["train", "--data", path, "--window", "w01h-s10m", "--model", "real", "--json"]
+    assert main([*command, "--range", "<0,12960)", "--test-range", "<12960,17280)"]) == 0
+    steps = json.loads(capsys.readouterr().out)["evaluation"]["steps"]
+    found = [float(np.mean(steps[step]["smape"])) for step in ("1", "3", "6", "12")]
+    assert np.all(np.array(found) <= [3.95, 7.8, 11.9, 14.0]), found
+    covered = [float(np.mean(steps[step]["coverage"])) for step in ("1", "3", "6", "12")]
+    assert np.all(np.abs(np.array(covered) - 0.9) <= 0.03), covered
