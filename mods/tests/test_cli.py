@@ -81,7 +81,7 @@ class _Command:
 @pytest.fixture
 def command(monkeypatch):
     def install(outcome):
-        monkeypatch.setattr(cli.importlib, "import_module", lambda name: _Command(outcome))
+        monkeypatch.setattr("mods.cli.importlib.import_module", lambda name: _Command(outcome))
 
     return install
 
@@ -126,7 +126,7 @@ def test_a_warning_is_a_line_on_stderr(monkeypatch, capsys):
             warnings.warn("line 3 was mended", ModsWarning, stacklevel=1)
             return Report("done")
 
-    monkeypatch.setattr(cli.importlib, "import_module", lambda name: Warns(None))
+    monkeypatch.setattr("mods.cli.importlib.import_module", lambda name: Warns(None))
     assert cli.main(["models"]) == 0
     shown = capsys.readouterr()
     assert shown.err == "mods: warning: line 3 was mended\n"

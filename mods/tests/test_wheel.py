@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,16 +35,16 @@ pytestmark = [
 ]
 
 
-def _run(*words: object, **options: object) -> str:
+def _run(*words: object, **options: Any) -> str:
     finished = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, check=False, **options
     )
     assert finished.returncode == 0, finished.stderr[-4000:]
-    return finished.stdout
+    return str(finished.stdout)
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
+def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dist")
     source = tmp_path_factory.mktemp("source") / "mods"
     ignore = shutil.ignore_patterns(
@@ -83,7 +84,7 @@ def test_the_wheel_works_away_from_the_checkout(python, wheel, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MODS_", "APP_"))}
-    options: dict[str, object] = {"cwd": work, "env": environment}
+    options: dict[str, Any] = {"cwd": work, "env": environment}
     assert "predict" in _run(binaries / "mods", "--help", **options)
     home = _run(binaries / "python", "-c", "import mods; print(mods.__file__)", **options)
     assert str(tmp_path) in home
