@@ -22,24 +22,8 @@ from mods.dataset.datapool import day_files, extent, is_datapool, read_datapool,
 from mods.dataset.feature_files import LAYOUTS, Layout, place, write_features
 from mods.dataset.protocols import PROTOCOLS
 from mods.errors import ConfigError, DataError, ModsWarning, NotFoundError, QueryError, RangeError
+from mods.tests.feature_maker import FIRST, HOUR, features, micro
 from mods.timerange import Window
-
-HOUR = Window.parse("w01h-s10m")
-DAY = 86400 * 10**6
-FIRST = date(2019, 6, 1)
-
-
-def micro(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * DAY
-
-
-def features(
-    days: int = 1, start: date = FIRST, columns: tuple[str, ...] = ("in", "out")
-) -> pl.DataFrame:
-    """Return `days` of ten-minute windows; the value is the window's number and the column's."""
-    count = days * 144
-    data = {name: np.arange(count) + 1000.0 * place for place, name in enumerate(columns)}
-    return pl.DataFrame({"window_start": micro(start) + np.arange(count) * 600 * 10**6, **data})
 
 
 @pytest.fixture
