@@ -89,6 +89,11 @@ coverage: $(VENV)/.test ## the tests with their coverage by line and branch
 audit: $(VENV)/.test ## known vulnerabilities of the pinned dependencies (asks a database on the network)
 	$(BIN)/pip-audit --requirement requirements.txt --no-deps --disable-pip
 
+.PHONY: test-spark
+test-spark: $(VENV)/.test ## the tests of the Spark engine (installs pyspark; Java 17 comes from the system)
+	$(BIN)/pip install --quiet --constraint requirements.txt 'pyspark >=4,<5'
+	$(BIN)/python -m pytest mods/tests/test_engines.py -k spark
+
 .PHONY: wheel-check
 wheel-check: $(VENV)/.test ## a built wheel works in an empty environment, away from the checkout
 	MODS_WHEEL_CLEAN=1 $(BIN)/python -m pytest mods/tests/test_wheel.py
