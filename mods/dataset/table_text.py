@@ -20,6 +20,8 @@ from mods.errors import DataError, ModsWarning
 __all__ = ["MAX_COLUMNS", "check_names", "parse_text"]
 
 MAX_COLUMNS = 10_000
+#: A hundred years of five-minute windows are half of this.
+_MAX_LINES = 20_000_000
 #: Beside these a table holds numbers; `NA` and `nan` are what R and Python write.
 _MISSING = ("", "NA", "nan", "NaN", "NAN")
 #: Stands for a separator inside a quoted cell, which is data.
@@ -65,19 +67,21 @@ def parse_text(data: bytes, name: str) -> tuple[pl.DataFrame, np.ndarray]:
     >>> table.rows(), lines.tolist()
     ([(1.0, 2.0), (None, 3.0)], [2, 3])
     """
+    if data.count(b"\n") > _MAX_LINES:
+        raise DataError(f"{name!r} has over {_MAX_LINES:,} lines", "a table of windows")
     lines = _decode(data, name).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     header = next((number for number, line in enumerate(lines) if line.strip()), None)
     if header is None:
         raise DataError(f"{name!r} is empty", "a header line and rows")
     separator = max("\t,;", key=lines[header].count)
-    names = [cell.strip() for cell in next(csv.reader([lines[header]], delimiter=separator))]
+    names = [cell.strip() for cell in _split(lines[header], separator, header + 1, name)]
     check_names(names, name)
     # A line of tabs alone is a row of missing values, a blank one at the end is none.
     last = max(number for number, line in enumerate(lines) if line.strip(" "))
     if last == header:
         raise DataError(f"{name!r} has a header and no rows", "one row a window")
     rows = _Lines(lines[header + 1 : last + 1], np.arange(header + 2, last + 2))
-    rows = _even(_unquoted(rows, separator), separator, names, name)
+    rows = _even(_unquoted(rows, separator, name), separator, names, name)
     return _numbers(_cells(rows, separator, names), rows.numbers, separator, name), rows.numbers
 
 
@@ -145,14 +149,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _unquoted(lines: _Lines, separator: str) -> _Lines:
+def _split(line: str, separator: str, number: int, name: str) -> list[str]:
+    """Return the cells of a line, quotes undone."""
+    try:
+        return next(csv.reader([line], delimiter=separator), [""])
+    except csv.Error as error:
+        raise DataError(
+            f"line {number} of {name!r} cannot be read: {error}", "a TSV, CSV or Parquet table"
+        ) from None
+
+
+def _unquoted(lines: _Lines, separator: str, name: str) -> _Lines:
     """Undo quotes, line by line; no cell of a table of numbers goes over several lines."""
     texts = lines.texts
     for place, text in enumerate(texts):
         if '"' in text:
-            cells = next(csv.reader([text], delimiter=separator))
+            cells = _split(text, separator, int(lines.numbers[place]), name)
             texts[place] = separator.join(cell.replace(separator, _INNER) for cell in cells)
-    return _Lines(texts, lines.numbers)
+    return lines
 
 
 def _even(lines: _Lines, separator: str, names: list[str], name: str) -> _Lines:

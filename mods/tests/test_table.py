@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mods.config import DEFAULT_QUERY
-from mods.dataset import read_data, table
+from mods.dataset import read_data, table, table_text
 from mods.dataset.table import read_table
 from mods.errors import DataError, ModsError, ModsWarning, NotFoundError, QueryError, RangeError
 
@@ -162,6 +162,7 @@ MENDED: list[tuple[bytes, list[list[float | None]], str]] = [
     (b"a\tb\tc\n1\t2\t3\n1\t\t\t2\n", [[1, 2, 3], [None, None, None]],
      "line 3 does not have 3 fields; all its values"),
     (b"a\tb\n1\t2\n\n3\t4\n", [[1, 2], [None, None], [3, 4]], "line 3 does not have 2 fields"),
+    (b'a\tb\n"1\t2\n3\t4\n', [[None, None], [3, 4]], "line 2 does not have 2 fields"),
     (b"a\tb\n1\t2\n3\t4\n5", [[1, 2], [3, 4], [None, None]], "line 4 does not have 2 fields"),
     (b"a\tb\n" + b"1\t\t2\n" * 7, [[1, 2]] * 7,
      "line 2, 3, 4, 5, 6 and 2 more lines do not have 2 fields; its empty field was removed"),
@@ -228,6 +229,8 @@ REFUSED = [
     (b"a\tb\n1\t-\n", "line 2 of 'a', column 'b': '-'"),
     (b"a\tb\n1\t" + b"9" * 10_000 + b"x\n", "line 2 of 'a', column 'b': '99999"),
     (b"x" * 100_000 + b"\n1\n" + b"y\n", "line 3 of 'a', column 'xxxxxxxxxx"),
+    (b"x" * 200_000 + b"\n1\n", "line 1 of 'a' cannot be read: field larger than field limit"),
+    (b'a\n"' + b"1" * 200_000 + b'"\n', "line 2 of 'a' cannot be read: field larger than"),
     (b"a\tb\n\t\n\t\n", "the data hold no value, only missing ones"),
     (RAGGED, "20 of 20 lines of 'a' do not have 2 fields (the first is line 2)"),
     (b"a\tb\n" + b"1\t2\n" * 20 + b"1\n" * 11, "11 of 31 lines of 'a' do not have 2 fields"),
@@ -282,6 +285,16 @@ def test_a_parquet_file_that_would_expand_beyond_all_measure_is_refused(
     path = tmp_path / "a"
     pd.DataFrame({"a": np.zeros(1001)}).to_parquet(path)
     with pytest.raises(DataError, match="'a' holds 1,001 values; expected at most 1,000"):
+        read_table(path)
+
+
+def test_a_file_of_too_many_lines_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_text, "_MAX_LINES", 100)
+    path = tmp_path / "a"
+    path.write_bytes(b"\n" * 101)
+    with pytest.raises(DataError, match="'a' has over 100 lines; expected a table of windows"):
         read_table(path)
 
 
