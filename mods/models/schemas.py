@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -68,17 +69,10 @@ def predict_arguments() -> dict[str, fields.Field]:
             "networks that it never saw; the metadata list the others.",
             _checked(model_path),
         ),
-        "data": fields.Field(
-            load_default=None,
-            allow_none=True,
-            validate=_is_file,
-            metadata={
-                "description": "A table to forecast (TSV, CSV or Parquet, with window_start or "
-                "with rows that are consecutive windows), or a datapool as zip. Without it the "
-                "service's datapool is used, or the sample where there is none.",
-                "type": "file",
-                "location": "form",
-            },
+        "data": _file(
+            "A table to forecast (TSV, CSV or Parquet, with window_start or with rows that are "
+            "consecutive windows), or a datapool as zip. Without it the service's datapool is "
+            "used, or the sample where there is none."
         ),
         "time_range": _text(
             None,
@@ -87,7 +81,7 @@ def predict_arguments() -> dict[str, fields.Field]:
             "last day of the data.",
             _range,
         ),
-        "time_ranges_excluded": _ranges("Ranges that count as missing, a list of the same."),
+        "time_ranges_excluded": _ranges("Ranges that count as missing, written in the same way."),
         "data_select_query": _text(
             None,
             "Which columns of a datapool, 'protocol|column~name;...#window_start,window_end'. "
@@ -133,14 +127,16 @@ def train_arguments() -> dict[str, fields.Field]:
             "The part of the datapool to train on, '<2019-05-01,2019-06-01)'. Without it: all.",
             _in_pool,
         ),
-        "train_time_ranges_excluded": _ranges("Ranges to leave out of it, a list of the same."),
+        "train_time_ranges_excluded": _ranges(
+            "Ranges to leave out of it, written in the same way."
+        ),
         "test_time_range": _text(
             None,
             "The part to judge on, after the training part. Without it: the last tenth of the "
             "training part, which is then kept out of the training.",
             _in_pool,
         ),
-        "test_time_ranges_excluded": _ranges("Ranges to leave out of it, a list of the same."),
+        "test_time_ranges_excluded": _ranges("Ranges to leave out of it, written in the same way."),
         "window_slide": _text(config.DEFAULT_WINDOW, "The window's name.", _checked(Window.parse)),
     } | _hyperparameters()
 
@@ -278,6 +274,18 @@ def _text(default: str | None, description: str, check: Callable[[Any], None]) -
         validate=[validate.Length(max=MAX_TEXT), check if default else _unless_blank(check)],
         metadata={"description": description},
     )
+
+
+def _file(description: str) -> fields.Field:
+    # deepaas-cli knows a file by this very class, which marshmallow would rather not see made.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fields.Field(
+            load_default=None,
+            allow_none=True,
+            validate=_is_file,
+            metadata={"description": description, "type": "file", "location": "form"},
+        )
 
 
 def _ranges(description: str) -> fields.List:
