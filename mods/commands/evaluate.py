@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mods.commands import Report
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace) -> Report:
     )
     text = evaluation_text(evaluation)
     if arguments.out is not None:
-        write_report(evaluation, arguments.out, title=f"{arguments.model} on {arguments.data}")
+        title = f"{Path(arguments.model).name} on {Path(arguments.data).name}"
+        write_report(evaluation, arguments.out, title=title)
         text += f"\nWrote {arguments.out}."
     return Report(text, evaluation.document())
 

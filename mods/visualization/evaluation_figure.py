@@ -58,7 +58,7 @@ def plot_evaluation(evaluation: Evaluation, *, title: str = "") -> Figure:
             axes.set_ylabel("SMAPE, %")
             axes.set_ylim(bottom=0)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
