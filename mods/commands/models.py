@@ -55,6 +55,6 @@ def _line(entry: ModelEntry, width: int, default: str) -> str:
     settings = entry.config.get("hyperparameters")
     kind = settings.get("model_type", "?") if isinstance(settings, dict) else "?"
     columns = entry.config.get("columns")
-    names = ", ".join(map(str, columns)) if isinstance(columns, list) else "any columns"
+    names = ", ".join(map(str, columns)) if isinstance(columns, list) else ""
     window = entry.config.get("window") or "any window"
-    return f"{mark} {entry.name:<{width}}  {kind:<15}  {window}  {names}"
+    return f"{mark} {entry.name:<{width}}  {kind:<15}  {window}  {names or 'any columns'}"

@@ -133,7 +133,7 @@ def test_mods_models_prints_them(models, capsys):
     assert main(["models"]) == 0
     text = capsys.readouterr().out
     assert "GRU" in text and "conn_in" in text and "cannot be used" in text
-    assert "* model_default_cpu" in text
+    assert "* model_default_cpu" in text and "any columns" in text
 
 
 def test_without_any_model_mods_models_says_what_to_do(models, monkeypatch, capsys):
