@@ -101,7 +101,7 @@ def read_upload(
     from mods.dataset.datapool import is_datapool
 
     if is_datapool(path):
-        query = query or model_query
+        query = query or model_query or config.DEFAULT_QUERY
         window = window or model_window
     frame = read_data(path, query=query, window=window, exclude=tuple(exclude))
     if frame.attrs.get("window") is None:
