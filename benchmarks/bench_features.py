@@ -173,18 +173,19 @@ def make_logs(folder: Path, records: int, days: int) -> None:
         list(pool.map(write_hour, jobs))
 
 
-def timed(command: list[str], **options: object) -> tuple[float, float, str]:
-    """Run a command; return seconds, peak MiB and what it wrote to stdout."""
+def timed(command: list[str]) -> tuple[tuple[float, float, float], str]:
+    """Run a command; return its seconds, CPU seconds and peak MiB, and what it wrote to stdout."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out, **options)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, stdout=out)
         _pid, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if status:
             raise SystemExit(f"{command[0]} ended with status {process.returncode}")
         out.seek(0)
-        return seconds, usage.ru_maxrss / 1024, out.read().decode()
+        figures = (seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        return figures, out.read().decode()
 
 
 SQL = """
@@ -202,7 +203,7 @@ duckdb.sql(f'''
                case when {local.format('id.resp_h')} then 2 else 1 end
              else case when {local.format('id.resp_h')} then 0 end end as direction,
              orig_bytes, resp_bytes, floor(duration * 1e6 + 0.5)::bigint as duration
-      from read_csv('{logs}', delim='\\t', comment='#', header=false, quote='', escape='',
+      from read_csv({logs}, delim='\\t', comment='#', header=false, quote='', escape='',
                     nullstr='-', columns={columns}, auto_detect=false)),
     slots as (
       select slot, direction, sum(orig_bytes)::bigint as ob, sum(resp_bytes)::bigint as rb,
@@ -223,7 +224,7 @@ duckdb.sql(f'''
 def ours(pool: Path, window: str) -> pl.DataFrame:
     """Read back what MODS wrote, as DuckDB's table."""
     frame = pl.concat(
-        pl.read_csv(p, separator="\t", quote_char=None, infer_schema_length=None)
+        pl.read_csv(p, separator="\t", quote_char=None, null_values='""', infer_schema_length=None)
         for p in sorted(pool.rglob(f"conn/**/{window}.tsv"))
     )
     start = (
@@ -264,39 +265,51 @@ def main() -> None:
     make_logs(logs, options.records, options.days)
     days = [str(logs / f"day-{day:02d}") for day in range(options.days)]
     mods = [sys.executable, "-m", "mods.cli", "features", *days, "--protocol", "conn", "--json"]
-    mods += ["--window", options.window]
+    mods += ["--window", options.window, "--engine", options.engine]
     from mods.timerange import Window
 
     window = Window.parse(options.window)
-    figures: dict[str, list[tuple[float, float]]] = {"zcat": [], "duckdb_sql": [], "mods": []}
+    figures: dict[str, list[tuple[float, float, float]]] = {
+        "zcat": [],
+        "duckdb_sql": [],
+        "mods": [],
+    }
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         table, pool = Path(scratch, "sql.parquet"), Path(scratch, "pool")
-        glob = f"{logs}/day-*/*.log.gz" if options.days > 1 else f"{days[0]}/*.log.gz"
+        globs = [f"{day}/*.log.gz" for day in days]
+        sql = [sys.executable, "-c", SQL, str(globs), str(table), " ".join(FIELDS)]
+        sql += [str(window.slide), str(window.slots)]
         for _ in range(options.runs):
-            seconds, peak, lines = timed(["sh", "-c", f"zcat {glob} | wc -l"])
-            figures["zcat"].append((seconds, peak))
-            sql = [sys.executable, "-c", SQL, glob, str(table), " ".join(FIELDS)]
-            figures["duckdb_sql"].append(timed([*sql, str(window.slide), str(window.slots)])[:2])
-            seconds, peak, report = timed([*mods, "--out", str(pool)])
-            figures["mods"].append((seconds, peak))
+            for name, command in {
+                "zcat": ["sh", "-c", f"zcat {' '.join(globs)} | wc -l"],
+                "duckdb_sql": sql,
+                "mods": [*mods, "--out", str(pool), "--force"],
+            }.items():
+                measured, told = timed(command)
+                figures[name].append(measured)
+                if name == "zcat":
+                    lines = int(told)
+                elif name == "mods":
+                    report = json.loads(told)
         expected = pl.read_parquet(table)
         found = ours(pool, options.window).select(expected.columns).cast(dict(expected.schema))
         equal = found.equals(expected)
-    document = {
-        "records": sum(p["rows"] for p in json.loads(report)["protocols"].values()),
-        "lines": int(lines),
+    document: dict[str, object] = {
+        "records": sum(p["rows"] for p in report["protocols"].values()),
+        "lines": lines,
         "equal_numbers": equal,
-        **{
-            name: {
-                "seconds": round(statistics.median(s for s, _ in runs), 2),
-                "peak_mib": round(max(p for _, p in runs)),
-            }
-            for name, runs in figures.items()
-        },
     }
-    median = {name: statistics.median(s for s, _ in runs) for name, runs in figures.items()}
-    document["times_zcat"] = round(median["mods"] / median["zcat"], 2)
-    document["times_duckdb_sql"] = round(median["mods"] / median["duckdb_sql"], 2)
+    seconds = {n: statistics.median(r[0] for r in runs) for n, runs in figures.items()}
+    processor = {n: statistics.median(r[1] for r in runs) for n, runs in figures.items()}
+    for name, runs in figures.items():
+        document[name] = {
+            "seconds": round(seconds[name], 2),
+            "cpu_seconds": round(processor[name], 2),
+            "peak_mib": round(max(peak for _, _, peak in runs)),
+        }
+    for name in ("zcat", "duckdb_sql"):
+        document[f"times_{name}"] = round(seconds["mods"] / seconds[name], 2)
+        document[f"times_{name}_cpu"] = round(processor["mods"] / processor[name], 2)
     print(json.dumps(document, indent=2))
     if not equal:
         raise SystemExit("the numbers differ from DuckDB's")

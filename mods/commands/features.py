@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from mods import config
 from mods.commands import Report
 from mods.dataset.protocols import PROTOCOLS
-from mods.errors import DataError
+from mods.errors import ConfigError, DataError
 
 #: As in `mods.dataset.engines` and `mods.dataset.feature_files`, which load Polars.
 ENGINES = ("polars", "duckdb", "spark")
@@ -83,6 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the datapool is stored (default: tree)",
     )
     parser.add_argument(
+        "--pseudonymise",
+        metavar="DIR",
+        help="also write copies of the logs that can be handed on: addresses as pseudonyms "
+        "(Crypto-PAn, with --key), no queries and no user agents",
+    )
+    parser.add_argument(
+        "--key", metavar="FILE", help="the key of the pseudonyms, made where there is no such file"
+    )
+    parser.add_argument(
         "--force", action="store_true", help="build days again though their logs have not changed"
     )
     parser.add_argument(
@@ -121,6 +131,10 @@ def _verified(pool: str) -> Report:
 def _made(arguments: argparse.Namespace) -> Report:
     from mods.dataset.make_dataset import make_dataset
 
+    if (arguments.pseudonymise is None) != (arguments.key is None):
+        raise ConfigError(
+            "--pseudonymise and --key", "both or neither", "Keep the key away from the copies."
+        )
     summary = make_dataset(
         arguments.logs,
         arguments.out,
@@ -136,4 +150,24 @@ def _made(arguments: argparse.Namespace) -> Report:
         layout=arguments.layout,
         force=arguments.force,
     )
-    return Report(summary.text, summary.document)
+    if arguments.pseudonymise is None:
+        return Report(summary.text, summary.document)
+    copies, dropped = _pseudonymised(arguments)
+    text = f"{copies} copies of logs with pseudonyms in {arguments.pseudonymise}"
+    if dropped:
+        text += f"; {dropped:,} records left out, whose ends are no addresses"
+    document = {"pseudonymised": {"files": copies, "left_out": dropped}}
+    return Report(f"{summary.text}\n{text}", summary.document | document)
+
+
+def _pseudonymised(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Write the copies; return how many, and how many records they leave out."""
+    from mods.dataset.direction import Hosts
+    from mods.dataset.pseudonyms import pseudonymise_logs, read_key
+    from mods.dataset.zeek import find_logs
+
+    hosts = Hosts.of(config.local_nets(arguments.local_net))
+    logs = find_logs(arguments.logs).logs
+    folder, key = Path(arguments.pseudonymise), read_key(Path(arguments.key))
+    written, dropped = pseudonymise_logs(logs, folder, key, hosts)
+    return len(written), dropped

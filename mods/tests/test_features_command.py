@@ -103,3 +103,15 @@ def test_a_datapool_that_cannot_be_written_is_told(logs, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["features", str(logs), "--out", str(tmp_path / "file" / "pool")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_copies_with_pseudonyms(logs, tmp_path, capsys):
+    pytest.importorskip("yacryptopan")
+    out, copies = ["--out", str(tmp_path / "pool")], tmp_path / "copies"
+    asked = ["features", str(logs), *out, "--pseudonymise", str(copies)]
+    assert main(asked) == 2
+    assert "--pseudonymise and --key; expected both or neither" in capsys.readouterr().err
+    assert main([*asked, "--key", str(tmp_path / "key"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["pseudonymised"] == {"files": 2, "left_out": 0}
+    assert sorted(path.name for path in copies.rglob("*.gz")) == ["conn.log.gz", "dns.log.gz"]
