@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mods.errors import DataError
 from mods.models.fitting import Arrays
 from mods.models.hyperparameters import Hyperparameters
+from mods.models.multivariate import Multivariate
 from mods.models.scaling import (
     CHANNELS,
+    LARGEST_TARGET,
     PERIODS,
     ColumnInputs,
     InputPlan,
@@ -26,7 +29,7 @@ from mods.models.scaling import (
 from mods.models.seasonality import seasonal_periods
 from mods.timerange import Window
 
-__all__ = ["ScaleFree", "typical_targets"]
+__all__ = ["Encoding", "ScaleFree", "check_frame", "encoding_for", "typical_targets"]
 
 #: How often each group of context inputs is masked in training.
 MASKED_SHARE = 0.1
@@ -104,14 +107,14 @@ class ScaleFree:
         """Take over the units and identities of a network that is trained already."""
         self.step_scale, self.identities = other.step_scale, other.identities
 
-    def arrays(self, frame: pd.DataFrame, origins: np.ndarray, weigh: np.ndarray) -> Arrays:
+    def select(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame as it is: every column can be forecast."""
+        return frame
+
+    def arrays(self, frame: pd.DataFrame, origins: np.ndarray) -> Arrays:
         """Return what the network learns from at the origins, column after column.
 
-        Parameters
-        ----------
-        weigh
-            `(windows,)`, int: positions in `origins` from which the columns' typical targets
-            are taken; each column and step counts alike.
+        Each column and step counts alike, however far its targets spread.
         """
         parts = []
         for name in frame.columns:
@@ -123,8 +126,8 @@ class ScaleFree:
                     for part, first, end in zip(inputs, starts, starts[1:], strict=False)
                 ]
             )
-            wanted = np.clip(wanted / self.step_scale, -100.0, 100.0)
-            weight = 1.0 / np.maximum(_typical(wanted[weigh]), 0.05)
+            wanted = np.clip(wanted / self.step_scale, -LARGEST_TARGET, LARGEST_TARGET)
+            weight = 1.0 / np.maximum(_typical(wanted), 0.05)
             known = np.isfinite(wanted)
             target = np.stack([np.where(known, wanted, 0.0), known * weight], axis=-1)
             sequence = np.concatenate([part.sequence for part in inputs])
@@ -143,7 +146,7 @@ class ScaleFree:
         )
         return sequence, context, inputs
 
-    def decode(self, outputs: np.ndarray, inputs: list[list[ColumnInputs]]) -> np.ndarray:
+    def decode(self, outputs: np.ndarray, inputs: Any) -> np.ndarray:
         """Return values `(origins, horizon, columns, quantiles)` from the network's outputs."""
         outputs = outputs[:, :, 0] * self.step_scale[:, None]
         columns, start = [], 0
@@ -219,6 +222,15 @@ class ScaleFree:
         return [(part, keys[start]) for part, start in zip(parts, [0, *edges], strict=True)]
 
 
+#: How frames become inputs and outputs become values.
+Encoding = ScaleFree | Multivariate
+
+
+def encoding_for(settings: Hyperparameters, window: str | None) -> Encoding:
+    """Return the encoding that the settings ask for."""
+    return Multivariate(settings) if settings.multivariate else ScaleFree(settings, window)
+
+
 def typical_targets(encoding: ScaleFree, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
     """Return the mean size of a frame's targets in spreads: `(horizon,)`, for `step_scale`."""
     sizes = []
@@ -245,3 +257,23 @@ def _typical(wanted: np.ndarray) -> np.ndarray:
     count = known.sum(axis=0)
     mean = np.where(known, np.abs(wanted), 0.0).sum(axis=0) / np.maximum(count, 1)
     return np.where(mean > 1e-6, mean, 1.0)
+
+
+def check_frame(frame: pd.DataFrame, *, needed: int) -> None:
+    """Raise `DataError` where a frame is too short, has infinite values or none at all."""
+    if len(frame) < needed:
+        raise DataError(
+            f"{len(frame)} windows are too few",
+            f"at least {needed}",
+            "Give a longer range, or set a smaller sequence_len.",
+        )
+    values = frame.to_numpy(dtype=np.float64)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise DataError(
+            f"column {str(frame.columns[column])!r} is {values[row, column]} at {frame.index[row]}",
+            "finite numbers, or empty cells",
+        )
+    if not np.isfinite(values).any():
+        raise DataError("the data hold no value", "some windows with values")

@@ -8,6 +8,7 @@ training that was killed goes on from its last checkpoint to the same weights.
 from __future__ import annotations
 
 import json
+import logging
 import random
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from mods.files import write_aside
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
 
-__all__ = ["Arrays", "Progress", "fit_network", "quantiles_of", "seeded"]
+__all__ = ["Arrays", "Progress", "fit_network", "quantiles_of", "quieten", "seeded"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,15 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _no_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
+
+
+def quieten() -> None:
+    """Leave TensorFlow's advice out that several models in one process are one traced again."""
+    logging.getLogger("tensorflow").addFilter(_no_retracing)
 
 
 def quantiles_of(coverage: float) -> tuple[float, float, float]:
@@ -139,6 +149,7 @@ def fit_network(
     """
     import keras
 
+    quieten()
     steps = max(1, -(-len(train) // settings.batch_size))
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate, steps * settings.num_epochs

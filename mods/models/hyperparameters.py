@@ -54,6 +54,7 @@ class Hyperparameters:
     horizon: int = _setting(12, "steps that it forecasts, all at once", 1, 1000)
     steps_ahead: int = _setting(12, "steps that a forecast shows, of the horizon", 1, 1000)
     coverage: float = _setting(0.9, "share of actual values inside the interval", 0.01, 0.999)
+    multivariate: bool = _setting(False, "fixed columns together, not each column by itself")
     model_delta: bool = _setting(True, "forecast changes from the last window, not levels")
     interpolate: bool = _setting(False, "fill gaps inside a window linearly, not masked")
     blocks: int = _setting(32, "units or filters of a layer", 1, 1024)

@@ -11,9 +11,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from mods.errors import DataError, ModelError
+from mods.errors import ModelError
 from mods.models.calibration import Calibration
-from mods.models.encoding import ScaleFree
+from mods.models.encoding import Encoding, check_frame, encoding_for
+from mods.models.fitting import quieten
 from mods.models.forecast import Forecast, actual_after, forecast_table, index_after
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
@@ -29,6 +30,7 @@ FIXED = (
     "sequence_len",
     "horizon",
     "coverage",
+    "multivariate",
     "model_delta",
     "blocks",
     "stacked_blocks",
@@ -61,7 +63,7 @@ class Model:
         self.settings = Hyperparameters.of(model_type=model_type, **hyperparameters)
         self.config: dict[str, Any] = {"hyperparameters": self.settings.as_dict()}
         self.metrics: dict[str, Any] = {}
-        self._encoding = ScaleFree(self.settings, None)
+        self._encoding = encoding_for(self.settings, None)
         self._calibration = _uncalibrated(self.settings)
         self._network: Any = None
         self._function: Any = None
@@ -131,14 +133,14 @@ class Model:
         started = time.perf_counter()
         check_frame(frame, needed=self.settings.sequence_len + 3 * self.settings.horizon)
         window = frame.attrs.get("window")
-        self._encoding = ScaleFree(self.settings, window)
+        self._encoding = encoding_for(self.settings, window)
         train, validation = self._split(len(frame))
         self._encoding.learn(frame, train)
         if from_model is not None:
             _check_shape(self.settings, from_model.settings)
-            self._encoding.speak_as(from_model._encoding)
-        arrays = self._encoding.arrays(frame, train, np.arange(len(train)))
-        judged = self._encoding.arrays(frame, validation, np.arange(len(validation)))
+            self._encoding.speak_as(from_model._encoding)  # type: ignore[arg-type]
+        arrays = self._encoding.arrays(frame, train)
+        judged = self._encoding.arrays(frame, validation)
         self._network, state = train_network(
             self.settings,
             self._encoding.shape,
@@ -181,8 +183,8 @@ class Model:
             `(rows, columns)`: the history, at least `sequence_len` rows; the last
             `history_len` of them are looked at.
         """
+        frame = self._encoding.select(frame)
         history = frame.iloc[-HISTORY:]
-        history.attrs = dict(frame.attrs)
         names = [str(name) for name in frame.columns]
         quantiles = self._quantiles(history, self._origins(history)[-1:])[0]  # (steps, columns, 3)
         low, point, high = (quantiles[..., n] for n in range(3))
@@ -199,6 +201,7 @@ class Model:
         frame knows it. `batch_size` windows are taken at a time, which changes the memory
         needed and not the forecast.
         """
+        frame = self._encoding.select(frame)
         origins = self._origins(frame)
         quantiles = self._quantiles(frame, origins, batch_size)
         low, point, high = (quantiles[..., n] for n in range(3))
@@ -231,7 +234,7 @@ class Model:
         bundle = read_bundle(path)
         model = cls(**bundle.config["hyperparameters"])
         model.config, model.metrics = bundle.config, bundle.metrics
-        model._encoding = ScaleFree(model.settings, model.window)
+        model._encoding = encoding_for(model.settings, model.window)
         model._encoding.restore(bundle.config["encoding"])
         model._network = bundle.network
         if "calibration_scores" in bundle.arrays:
@@ -245,7 +248,7 @@ class Model:
         cls,
         settings: Hyperparameters,
         network: Any,
-        encoding: ScaleFree,
+        encoding: Encoding,
         training: dict[str, Any],
     ) -> Self:
         """Make a model for every column and window of a network that was trained elsewhere."""
@@ -316,6 +319,7 @@ class Model:
         import tensorflow as tf
 
         if self._function is None:
+            quieten()
             network = self.network
             signature = [
                 tf.TensorSpec((None, *a.shape[1:]), tf.float32) for a in (sequence, context)
@@ -367,26 +371,6 @@ def _uncalibrated(settings: Hyperparameters) -> Calibration:
 def _label(label: Any) -> int | str:
     """Return a row's label as JSON can say it: a row number, or an instant."""
     return label.isoformat() if isinstance(label, pd.Timestamp) else int(label)
-
-
-def check_frame(frame: pd.DataFrame, *, needed: int) -> None:
-    """Raise `DataError` where a frame is too short, has infinite values or none at all."""
-    if len(frame) < needed:
-        raise DataError(
-            f"{len(frame)} windows are too few",
-            f"at least {needed}",
-            "Give a longer range, or set a smaller sequence_len.",
-        )
-    values = frame.to_numpy(dtype=np.float64)
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        raise DataError(
-            f"column {str(frame.columns[column])!r} is {values[row, column]} at {frame.index[row]}",
-            "finite numbers, or empty cells",
-        )
-    if not np.isfinite(values).any():
-        raise DataError("the data hold no value", "some windows with values")
 
 
 def _check_shape(settings: Hyperparameters, begun: Hyperparameters) -> None:

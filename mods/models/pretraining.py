@@ -168,7 +168,7 @@ def _learned(
             for frame in _frames(name, many):
                 origins = _origins(frame, recipe, random)
                 if len(origins):
-                    parts.append(encodings[name].arrays(frame, origins, np.arange(len(origins))))
+                    parts.append(encodings[name].arrays(frame, origins))
                 bar.update()
     return Arrays(
         np.concatenate([part.sequence for part in parts]),

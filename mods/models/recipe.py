@@ -32,6 +32,8 @@ MEMBERS: dict[str, tuple[dict[str, Any], float]] = {
 }
 #: How many times a member is added.
 ROUNDS = 12
+#: Windows that a member says something about in one call.
+BATCH = 4096
 
 
 def train_network(
@@ -70,7 +72,7 @@ def train_network(
         if file is not None and len(kinds) > 1:
             file = file.with_stem(f"{file.stem}-{name.replace(' ', '-')}")
         with seeded(kind.seed):
-            network = _start(kind, shape, begun)
+            network = build_network(kind, **shape) if begun is None else _copy(begun)
             state = fit_network(
                 network,
                 train,
@@ -144,10 +146,11 @@ def combine(networks: tuple[Any, ...], weights: tuple[int, ...]) -> Any:
     from keras import layers
 
     inputs = [keras.Input(tensor.shape[1:], name=tensor.name) for tensor in networks[0].inputs]
-    parts = []
-    for place, (network, weight) in enumerate(zip(networks, weights, strict=True)):
-        network.name = f"member{place}"
-        parts.append(layers.Rescaling(weight / sum(weights))(network(inputs)))
+    parts: list[Any] = []
+    for network, weight in zip(networks, weights, strict=True):
+        member = _copy(network)
+        member.name = f"member{len(parts)}"
+        parts.append(layers.Rescaling(weight / sum(weights))(member(inputs)))
     return keras.Model(inputs, layers.Add()(parts) if len(parts) > 1 else parts[0])
 
 
@@ -163,21 +166,21 @@ def _members(settings: Hyperparameters) -> dict[str, Hyperparameters]:
     }
 
 
-def _start(settings: Hyperparameters, shape: dict[str, int], begun: Any) -> Any:
-    if begun is None:
-        return build_network(settings, **shape)
+def _copy(network: Any) -> Any:
     import keras
 
-    network = keras.models.clone_model(begun)
-    network.set_weights(begun.get_weights())
-    return network
+    # Cloning would copy how it was compiled too, and so store an optimizer in the bundle.
+    copy = keras.Model.from_config(network.get_config())
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def _say(network: Any, arrays: Arrays) -> np.ndarray:
-    said: np.ndarray = network.predict(
-        [arrays.sequence, arrays.context], batch_size=4096, verbose=0
-    )
-    return said
+    parts = [
+        np.asarray(network([arrays.sequence[n : n + BATCH], arrays.context[n : n + BATCH]]))
+        for n in range(0, len(arrays), BATCH)
+    ]
+    return np.concatenate(parts)
 
 
 def _pinball(said: np.ndarray, target: np.ndarray, coverage: float) -> float:

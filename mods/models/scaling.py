@@ -20,7 +20,21 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["CHANNELS", "ColumnInputs", "InputPlan", "column_inputs", "context_names", "put_back"]
+__all__ = [
+    "CALENDAR",
+    "CHANNELS",
+    "LARGEST_TARGET",
+    "PERIODS",
+    "ColumnInputs",
+    "InputPlan",
+    "calendar",
+    "column_inputs",
+    "context_names",
+    "hold",
+    "put_back",
+    "row_windows",
+    "targets",
+]
 
 #: The channels of a window, in order.
 CHANNELS = ("level", "change", "slot", "observed")
@@ -38,6 +52,8 @@ LOOKBACK = 5 * 1008
 SLOT_DECAY = 0.95
 #: Recent windows whose distance to the seasonal values is an input.
 RECENT = 6
+#: Targets are limited to so many typical ones, so that no outage decides when to stop.
+LARGEST_TARGET = 10.0
 PERIODS = ("own", "day", "week")
 CALENDAR = (
     "day_sin",
@@ -49,7 +65,7 @@ CALENDAR = (
     "weekend",
     "known",
 )
-#: Spreads that changes over a few steps and distances between levels typically span.
+#: How many spreads changes and levels typically span.
 _CHANGE, _LEVEL = 3.0, 8.0
 _LIMIT = 10.0
 
@@ -152,12 +168,12 @@ def column_inputs(
         inputs are masked.
     """
     known = np.isfinite(values)
-    held = _hold(values)
+    held = hold(values)
     floor = FLOOR_SHARE * _recent_mean(np.abs(values), MEMORY)[origins]
     safe = np.where(floor > 0, floor, 1.0)
     spread = _spread(held)[origins]
 
-    raw, observed = _windows(held, known, origins, plan)
+    raw, observed = row_windows(values, origins, plan)
     z = np.arcsinh(raw / safe[:, None])
     anchor = z[:, -1] if plan.model_delta else z.mean(axis=1)
     slot = _slot_departure(values, plan.slots)
@@ -173,7 +189,7 @@ def column_inputs(
     parts = [_roll_off(raw[:, -1], departures, safe, plan) / (_CHANGE * spread[:, None])]
     for period in periods:
         parts += _seasonal(values, held, origins, period, safe, spread, plan)
-    parts.append(_calendar(times, origins, plan))
+    parts.append(calendar(times, origins, plan))
     return ColumnInputs(
         sequence=sequence,
         context=np.concatenate([_limit(p) for p in parts], axis=1, dtype=np.float32),
@@ -221,7 +237,7 @@ def targets(
     return relative.astype(np.float32)
 
 
-def _hold(values: np.ndarray) -> np.ndarray:
+def hold(values: np.ndarray) -> np.ndarray:
     """Return the values with the last known one held over gaps; NaN before the first."""
     last = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), -1))
     return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
@@ -250,12 +266,15 @@ def _spread(held: np.ndarray) -> np.ndarray:
     return spread
 
 
-def _windows(
-    held: np.ndarray, known: np.ndarray, origins: np.ndarray, plan: InputPlan
+def row_windows(
+    values: np.ndarray, origins: np.ndarray, plan: InputPlan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the windows' values and what of them was observed, `(windows, sequence_len)` each."""
-    raw = _rows(held, origins, plan.sequence_len)
-    observed = _rows(known, origins, plan.sequence_len)
+    """Return the windows' values, gaps held, and what of them was observed.
+
+    Both are `(windows, sequence_len)`, float64 in the column's unit, and bool.
+    """
+    raw = _rows(hold(values), origins, plan.sequence_len)
+    observed = _rows(np.isfinite(values), origins, plan.sequence_len)
     if plan.interpolate:
         raw, observed = _interpolate(raw, observed)
     first = np.argmax(np.isfinite(raw), axis=1)
@@ -354,7 +373,7 @@ def _median(lines: np.ndarray) -> np.ndarray:
     return median
 
 
-def _calendar(times: pd.DatetimeIndex | None, origins: np.ndarray, plan: InputPlan) -> np.ndarray:
+def calendar(times: pd.DatetimeIndex | None, origins: np.ndarray, plan: InputPlan) -> np.ndarray:
     """Return the calendar at the origins: `(windows, len(CALENDAR))`; zeros without times."""
     if times is None:
         return np.zeros((len(origins), len(CALENDAR)))

@@ -15,7 +15,7 @@ from mods.models.mods_model import Model
 
 pytestmark = pytest.mark.network
 
-SMALL = {"blocks": 4, "num_epochs": 1, "sequence_len": 12, "horizon": 6}
+SMALL: dict[str, Any] = {"blocks": 4, "num_epochs": 1, "sequence_len": 12, "horizon": 6}
 
 
 def frame_of(rows: int, *, timed: bool = True, columns: int = 2, seed: int = 0) -> pd.DataFrame:
@@ -165,6 +165,39 @@ def test_strange_columns_are_learned_and_forecast(kind, interpolate):
         assert (column["forecast"] == 0).all()
     if kind == "constant":
         assert column["forecast"].between(6.5, 7.5).all()
+
+
+def test_fixed_columns_are_forecast_together(tmp_path):
+    frame = frame_of(400, columns=3)
+    frame.iloc[50:60, 1] = np.nan
+    settings = SMALL | {"multivariate": True, "num_epochs": 3}
+    for model_delta in (True, False):
+        model = Model("Conv1D", **settings, model_delta=model_delta)
+        model.fit(frame.iloc[:350], progress=False)
+        table = model.backtest(frame)
+        assert np.isfinite(table[["forecast", "lower", "upper"]]).all(axis=None)
+        model.save(tmp_path / "model.zip")
+        loaded = Model.load(tmp_path / "model.zip")
+        # The order of the data's columns does not matter, and more of them are left out.
+        turned = frame[["column2", "column0", "column1"]].assign(more=1.0)
+        pd.testing.assert_frame_equal(loaded.backtest(turned), table)
+        with pytest.raises(DataError, match="have no column 'column1', which the model was trai"):
+            loaded.forecast(frame.drop(columns="column1"))
+    persistence = frame["column0"].diff().abs().mean()
+    first = table[(table["column"] == "column0") & (table["step"] == 1)].dropna()
+    assert np.abs(first["forecast"] - first["actual"]).mean() < 10 * persistence
+
+
+def test_units_of_fixed_columns_come_from_the_training_part_only():
+    frame = frame_of(400)
+    changed = frame.copy()
+    changed.iloc[380:] *= 100  # inside the validation part, which is its last tenth
+    settings: dict[str, Any] = SMALL | {"multivariate": True}
+    one, other = (
+        Model("MLP", **settings).fit(data, progress=False).config["encoding"]
+        for data in (frame, changed)
+    )
+    assert one == other
 
 
 def test_steps_ahead_selects_of_the_horizon():
