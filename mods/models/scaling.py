@@ -233,8 +233,8 @@ def targets(
     ahead = padded[origins[:, None] + np.arange(1, horizon + 1)]
     safe = np.where(inputs.floor > 0, inputs.floor, np.nan)
     z = np.arcsinh(ahead / safe[:, None])
-    relative: np.ndarray = (z - inputs.anchor[:, None]) / inputs.spread[:, None]
-    return relative.astype(np.float32)
+    relative: np.ndarray = ((z - inputs.anchor[:, None]) / inputs.spread[:, None]).astype("f4")
+    return relative
 
 
 def hold(values: np.ndarray) -> np.ndarray:
@@ -271,7 +271,7 @@ def row_windows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the windows' values, gaps held, and what of them was observed.
 
-    Both are `(windows, sequence_len)`, float64 in the column's unit, and bool.
+    Both are `(windows, sequence_len)`.
     """
     raw = _rows(hold(values), origins, plan.sequence_len)
     observed = _rows(np.isfinite(values), origins, plan.sequence_len)
@@ -366,9 +366,8 @@ def _median(lines: np.ndarray) -> np.ndarray:
     ordered = np.sort(lines, axis=0)  # NaN last
     count = np.isfinite(lines).sum(axis=0)
     low = np.maximum((count - 1) // 2, 0)
-    high = np.maximum(count // 2, 0)
+    high = np.minimum(count // 2, np.maximum(count - 1, 0))
     place = np.arange(lines.shape[1])
-    high = np.minimum(high, np.maximum(count - 1, 0))
     median: np.ndarray = (ordered[low, place] + ordered[high, place]) / 2
     return median
 

@@ -38,7 +38,13 @@ def lstm():
     return Model("LSTM", **SMALL).fit(frame_of(600).iloc[:500], progress=False)
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
+QUICK = ("Conv1D", "LSTM", "auto")
+TYPES = [
+    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in MODEL_TYPES
+]
+
+
+@pytest.mark.parametrize("model_type", TYPES)
 def test_every_type_is_seeded_saved_and_pure(model_type, tmp_path):
     frame = frame_of(260)
     kept = frame.copy(deep=True)
