@@ -100,7 +100,7 @@ FEATURES = {
 
 def observed_spans(slide, times):
     """Return the spans, widened to slides, in which a sensor with these records was observing."""
-    spans = []
+    spans: list = []
     for time in sorted(times):
         if spans and time - spans[-1][1] <= HOUR:
             spans[-1][1] = time
@@ -145,6 +145,6 @@ def features(logs, protocol, length, slide, nets=PRIVATE):
                     row[f"{way}_{name}" if name else way] = compute(inside) if known else None
             rows.append((start, row))
             start += slide
-        name = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
-        table[name.strftime("%Y/%m/%d")] = rows
+        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+        table[date.strftime("%Y/%m/%d")] = rows
     return table

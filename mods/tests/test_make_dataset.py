@@ -54,7 +54,7 @@ def to_json(tsv: Path, target: Path) -> None:
     for line in lines:
         if line.startswith("#"):
             continue
-        entry = {}
+        entry: dict = {}
         for name, kind, value in zip(fields, types, line.split("\t"), strict=True):
             if value == "-":
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import ipaddress
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -76,7 +77,7 @@ def test_features_of_the_copies_equal_those_of_the_logs(tmp_path):
         "2019-06-01/sip.log.gz",
         "ssh.stream.json.gz",
     ]
-    options = {"protocols": ["conn", "ssh"], "progress": False}
+    options: dict[str, Any] = {"protocols": ["conn", "ssh"], "progress": False}
     make_dataset([logs], tmp_path / "one", local_nets=NETS, **options)
     make_dataset([tmp_path / "out"], tmp_path / "two", own_fields=True, **options)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")

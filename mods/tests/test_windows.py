@@ -231,8 +231,9 @@ def test_memory_that_overflows_to_disk_changes_no_number(tmp_path, monkeypatch, 
     import functools
 
     from mods.dataset import engines as module
+    from mods.dataset.facts import FactStore
 
-    monkeypatch.setattr(module, "FactStore", functools.partial(module.FactStore, limit=limit))
+    monkeypatch.setattr(module, "FactStore", functools.partial(FactStore, limit=limit))
     made = [
         {**conn(DAY + n * 503 * SECOND), "query": f"{n % 7}.example", "proto": "udp", "AA": n > 9}
         for n in range(400)

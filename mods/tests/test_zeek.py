@@ -49,7 +49,9 @@ def expected(records, fields=PROTOCOLS["conn"].fields):
 
 def read(path: Path | str, wanted=WANTED):
     """Return the records by protocol, the rejects as (line, reason), and the last reader."""
-    frames, rejects, reading = {}, [], None
+    frames: dict = {}
+    rejects: list = []
+    reading: ReadLog | None = None
     for log in find_logs([path]).logs:
         reading = ReadLog(log, wanted)
         for block in reading:
