@@ -48,8 +48,7 @@ MIN_SPREAD = 1e-3
 CYCLES = 5
 #: Rows before the origin that are looked at, at most: five weeks of ten-minute windows.
 LOOKBACK = 5 * 1008
-#: Weight of an earlier slot's change in the estimate of how far a slot departs.
-SLOT_DECAY = 0.95
+SLOT_DECAY = 0.95  # of an earlier slot's weight in how far the newest one departs
 #: Recent windows whose distance to the seasonal values is an input.
 RECENT = 6
 #: Targets are limited to so many typical ones, so that no outage decides when to stop.
@@ -313,8 +312,7 @@ def _slot_departure(values: np.ndarray, slots: int) -> np.ndarray:
     for row in range(size):
         before = grid[row - 1] if row else 0.0
         grid[row] = SLOT_DECAY * (before + grid[row])
-    departure: np.ndarray = grid.ravel()[: len(values)]
-    return departure
+    return grid.ravel()[: len(values)]
 
 
 def _roll_off(

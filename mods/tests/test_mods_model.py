@@ -253,7 +253,7 @@ def test_a_history_that_is_too_short_to_forecast(lstm):
     assert np.isfinite(lstm.forecast(frame_of(12)).point).all(axis=None)
 
 
-BAD_SETTINGS = {
+BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "LTSM": ({"model_type": "LTSM"}, "unknown model type 'LTSM'. Did you mean 'LSTM'?"),
     "dropout": ({"dropout_rate": 1.0}, "dropout_rate is 1.0; expected a number from 0 to 0.9"),
     "epochs": ({"num_epochs": 0}, "num_epochs is 0; expected a whole number from 1"),
