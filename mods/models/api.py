@@ -21,7 +21,7 @@ from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.registry import DEFAULT, list_models, model_path
 from mods.models.request_data import RequestData
-from mods.models.responses import as_json, csv_answer, evaluation_of, png_answer
+from mods.models.responses import as_json, csv_answer, evaluation_of, html_answer, png_answer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def predict(**arguments: Any) -> dict[str, Any] | BytesIO:
     Returns
     -------
     dict or io.BytesIO
-        The answer as JSON, or the CSV or PNG file that `accept` asks for.
+        The answer as JSON, or the file that `accept` asks for.
 
     Raises
     ------
@@ -152,9 +152,10 @@ def _predict(
     table = _table(model, frame, shown, arguments["batch_size"])
     if arguments["accept"] == "text/csv":
         return csv_answer(table)
-    if arguments["accept"] == "image/png":
+    drawn = {"image/png": png_answer, "text/html": html_answer}.get(arguments["accept"])
+    if drawn is not None:
         title = f"{_SOURCES[data.source]}, forecast by {arguments['model_name']!r}"
-        return png_answer(table, coverage=model.coverage, title=title)
+        return drawn(table, coverage=model.coverage, title=title)
     from mods.models.predict import table_document
 
     return {

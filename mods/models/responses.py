@@ -1,4 +1,4 @@
-"""Answers of the service: the forecast table as JSON, CSV or a picture."""
+"""Answers of the service: the forecast table as JSON, CSV, a picture or a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mods.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_json", "csv_answer", "evaluation_of", "png_answer"]
+__all__ = ["as_json", "csv_answer", "evaluation_of", "html_answer", "png_answer"]
 
 #: What a forecast is judged beside in an answer; gradient boosting would take too long.
 BASELINES = ("persistence", "seasonal_naive")
@@ -29,6 +29,13 @@ def png_answer(table: pd.DataFrame, *, coverage: float, title: str) -> BytesIO:
     from mods.visualization.visualize import picture, plot_forecast
 
     return BytesIO(picture(plot_forecast(table, coverage=coverage, title=title)))
+
+
+def html_answer(table: pd.DataFrame, *, coverage: float, title: str) -> BytesIO:
+    """Return the forecast table as one page for the browser."""
+    from mods.visualization.page import forecast_page
+
+    return BytesIO(forecast_page(table, coverage=coverage, title=title).encode())
 
 
 def evaluation_of(

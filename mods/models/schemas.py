@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: What `predict` answers with; the first is the default.
-MEDIA_TYPES = ("application/json", "text/csv", "image/png")
+MEDIA_TYPES = ("application/json", "text/csv", "image/png", "text/html")
 ANY_MEDIA_TYPE = "*/*"
 #: No name, range or query is longer.
 MAX_TEXT = 2000
@@ -59,7 +59,7 @@ def predict_arguments() -> dict[str, fields.Field]:
             validate=validate.OneOf(list(MEDIA_TYPES)),
             metadata={
                 "description": "What to answer with: everything as JSON, the forecast table as "
-                "CSV, or a picture of the last two days.",
+                "CSV, a picture of the last two days, or an interactive page for the browser.",
                 "location": "headers",
             },
         ),

@@ -126,6 +126,13 @@ def test_a_picture(fresh):
     assert answer.content.startswith(b"\x89PNG\r\n\x1a\n")
 
 
+def test_a_page(fresh):
+    answer = fresh.predict(headers={"accept": "text/html"})
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert '"conn_in"' in answer.text
+
+
 BAD_TABLES = {
     "empty": (b"", "'bad.tsv' is empty"),
     "binary": (bytes(range(256)) * 50, "'bad.tsv' is not UTF-8 text"),

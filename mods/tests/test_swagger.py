@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import html
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import requests
 
 from mods.models import api
+from mods.tests.chromium import needs_chromium, page_after_scripts, text_of
 from mods.tests.running_service import running
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.network,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+    needs_chromium,
 ]
-FLAGS = """
-    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-dev-shm-usage
-    --disable-background-networking --disable-component-update --disable-sync
-    --virtual-time-budget=20000
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +24,8 @@ def service(tmp_path_factory):
         yield found
 
 
-def text_of(url: str, profile: Path) -> str:
-    """Return what the page says once its scripts have run, blanks and soft breaks removed."""
-    finished = subprocess.run(
-        [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={profile}", "--dump-dom", url],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert finished.returncode == 0, finished.stderr[-2000:]
-    return squeezed(html.unescape(re.sub(r"<[^>]+>", " ", finished.stdout)))
-
-
 def squeezed(text: str) -> str:
+    """Return a text without blanks and soft breaks, which the page puts anywhere."""
     return re.sub(r"[\s\u200b]+", "", text)
 
 
@@ -55,7 +33,7 @@ def squeezed(text: str) -> str:
 def test_the_page_shows_an_operation_with_descriptions_and_defaults(service, tmp_path, operation):
     # The fragment opens the operation, as a click on it does.
     url = f"{service.url}/api#/models/post_v2_models_mods_{operation}_"
-    shown = text_of(url, tmp_path / "profile")
+    shown = squeezed(text_of(page_after_scripts(url, tmp_path / "profile")))
     assert f"POST/v2/models/mods/{operation}/" in shown
     declared = api.get_predict_args() if operation == "predict" else api.get_train_args()
     for name, field in declared.items():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["chosen_series", "picture", "plot_forecast", "save_figure"]
+__all__ = ["chosen_series", "picture", "plot_forecast", "save_figure", "unit_of"]
 
 BLACK, GREY, BLUE, VERMILION = "#000000", "#666666", "#0072B2", "#D55E00"
 STYLE: Any = {
@@ -55,7 +55,7 @@ def plot_forecast(
     table: pd.DataFrame,
     *,
     columns: Sequence[str] | None = None,
-    step: int = 1,
+    step: int | None = None,
     last: int | None = None,
     coverage: float | None = None,
     title: str = "",
@@ -72,7 +72,7 @@ def plot_forecast(
     columns
         Which columns, in which order; all of the table's by default.
     step
-        How many windows ahead.
+        How many windows ahead; by default the fewest that the table has.
     last
         How many of the last windows; by default two days of them, or 288 rows where the table
         has no times.
@@ -97,6 +97,7 @@ def plot_forecast(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    step = _first_step(table) if step is None else step
     series = chosen_series(table, columns=columns, step=step, last=last)
     panel = 2.1 if len(series) <= 4 else 1.6
     with rc_context(STYLE):
@@ -118,7 +119,7 @@ def chosen_series(
     table: pd.DataFrame,
     *,
     columns: Sequence[str] | None = None,
-    step: int = 1,
+    step: int | None = None,
     last: int | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return for each column one row a window: what a picture or a page of it shows.
@@ -126,6 +127,7 @@ def chosen_series(
     A row is the forecast made `step` windows ahead; after the last origin follow all its
     further steps. Parameters and errors are those of `plot_forecast`.
     """
+    step = _first_step(table) if step is None else step
     known = [str(name) for name in dict.fromkeys(table["column"])]
     names = known if columns is None else list(columns)
     if not names:
@@ -136,6 +138,10 @@ def chosen_series(
     if not (table["step"] == step).any():
         raise DataError(f"the table has no forecast {step} steps ahead", "a step that it has")
     return {name: _series(table[table["column"] == name], step, last) for name in names}
+
+
+def _first_step(table: pd.DataFrame) -> int:
+    return int(table["step"].min()) if len(table) else 1
 
 
 def _series(rows: pd.DataFrame, step: int, last: int | None) -> pd.DataFrame:
@@ -219,7 +225,7 @@ def _label_values(axes: Axes, name: str, values: np.ndarray) -> None:
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     else:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,.10g}"))
-    unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+    unit = unit_of(name)
     axes.set_ylabel(f"{unit} a window" if unit else "per window")
 
 
@@ -235,6 +241,17 @@ def _label_time(axes: Axes, table: pd.DataFrame) -> None:
         axes.set_xlabel("start of the window, UTC")
     else:
         axes.set_xlabel("window, row number from 0")
+
+
+def unit_of(name: str) -> str:
+    """Return a column's unit where its name tells it, else nothing.
+
+    Examples
+    --------
+    >>> unit_of("conn_in_kb"), unit_of("conn_in")
+    ('kB', '')
+    """
+    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
 
 
 def save_figure(figure: Figure, path: Path | str) -> Path:
