@@ -128,8 +128,8 @@ class ScaleFree:
             )
             wanted = np.clip(wanted / self.step_scale, -LARGEST_TARGET, LARGEST_TARGET)
             weight = 1.0 / np.maximum(_typical(wanted), 0.05)
-            known = np.isfinite(wanted)
-            target = np.stack([np.where(known, wanted, 0.0), known * weight], axis=-1)
+            counts = np.isfinite(wanted) & self._settled(frame[name], origins, wanted)
+            target = np.stack([np.where(counts, wanted, 0.0), counts * weight], axis=-1)
             sequence = np.concatenate([part.sequence for part in inputs])
             context = self._context(name, inputs)
             parts.append((sequence, context, target[:, :, None].astype(np.float32)))
@@ -178,6 +178,21 @@ class ScaleFree:
         self.periods = {name: tuple(found) for name, found in state["periods"].items()}
         self.step_scale = np.asarray(state["step_scale"], dtype=np.float64)
         self.identities = tuple(state.get("identities", ()))
+
+    def _settled(self, column: pd.Series, origins: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Return which targets are to be learned: `(windows, horizon)`, bool.
+
+        Windows beside a gap hold a part of their slots only.  Changes from and to them are
+        large, tell of the sensor and not of the traffic, and would decide when to stop.
+        """
+        gap = column.isna().to_numpy().astype(np.float64)
+        near = np.convolve(gap, np.ones(2 * self.plan.slots + 1), mode="same") > 0.5
+        whole = np.concatenate([~near[: len(gap)], np.zeros(self.plan.horizon, dtype=bool)])
+        settled: np.ndarray = whole[origins[:, None] + np.arange(1, self.plan.horizon + 1)]
+        settled = settled & whole[origins][:, None]
+        known = np.isfinite(wanted)
+        # A column full of gaps has nothing else to be learned from.
+        return settled if (settled & known).sum() > 0.5 * known.sum() else known
 
     def _context(self, name: Any, inputs: list[ColumnInputs]) -> np.ndarray:
         """Return a column's context with its identity: `(windows, features)`, float32."""

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from mods.errors import DataError, ModelError
-from mods.models.hyperparameters import MODEL_TYPES
+from mods.models.encoding import ScaleFree
+from mods.models.forecast import actual_after
+from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
 from mods.models.mods_model import Model
 
 pytestmark = pytest.mark.network
@@ -204,6 +206,23 @@ def test_units_of_fixed_columns_come_from_the_training_part_only():
         for data in (frame, changed)
     )
     assert one == other
+
+
+def test_changes_from_and_to_windows_beside_a_gap_are_not_learned():
+    frame = frame_of(400)
+    frame.iloc[200:210, 0] = np.nan
+    settings = Hyperparameters.of(sequence_len=12, horizon=6)
+    encoding, origins = ScaleFree(settings, "w01h-s10m"), np.arange(11, 394)
+    encoding.learn(frame, origins)
+    weight = encoding.arrays(frame, origins).target[..., 0, 1].reshape(2, 383, 6)
+    # A window shares slots with the five before and after it; six are left out, to be safe.
+    assert origins[~weight[0].any(axis=1)].tolist() == list(range(193, 216))
+    assert weight[1].all()
+    frame.iloc[::5, 0] = np.nan
+    # A column full of gaps is learned from what there is.
+    known = np.isfinite(actual_after(frame, origins, 6))[..., 0]
+    weight = encoding.arrays(frame, origins).target[:383, :, 0, 1]
+    assert ((weight > 0) == known).all()
 
 
 def test_steps_ahead_selects_of_the_horizon():
