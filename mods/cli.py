@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
     "models": "list the models at hand",
+    "trainings": "list the trainings of the service",
     "import": "turn a model bundle of the original MODS into one of ours",
 }
 #: Subcommands whose module cannot have their name.

@@ -22,6 +22,7 @@ from mods.models.hyperparameters import Hyperparameters
 from mods.models.registry import DEFAULT, list_models, model_path
 from mods.models.request_data import RequestData
 from mods.models.responses import as_json, csv_answer, evaluation_of, html_answer, png_answer
+from mods.models.trainings import list_trainings, recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,8 @@ schema = schemas.RESPONSE
 
 #: A larger forecast table is no answer to a request: ask for a shorter range.
 MAX_ROWS = 500_000
+#: The metadata tell the latest trainings; `mods trainings` tells all.
+MAX_TRAININGS = 20
 #: What `warm` forecasts: as many windows as make the shapes of later requests.
 WARM_ROWS = 300
 
@@ -75,6 +78,7 @@ def get_metadata() -> dict[str, Any]:
         for entry in list_models()
     ]
     about["datapool"] = _extent()
+    about["trainings"] = list_trainings()[:MAX_TRAININGS]
     document: dict[str, Any] = as_json(about)
     return document
 
@@ -187,20 +191,21 @@ def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
     if tested is None:
         trained, tested = _parts(arguments)
     settings = {name: arguments[name] for name in schemas.HYPERPARAMETERS}
-    document = fit_and_judge(
-        config.folders().datapools,
-        arguments["model_name"],
-        query=arguments["data_select_query"],
-        window=arguments["window_slide"],
-        time_range=trained,
-        exclude=arguments["train_time_ranges_excluded"],
-        test_range=tested,
-        test_exclude=arguments["test_time_ranges_excluded"],
-        progress=False,
-        # All steps up to the one asked for are forecast at once.
-        horizon=max(Hyperparameters.horizon, arguments["steps_ahead"]),
-        **settings,
-    )
+    with recorded(arguments["model_name"], arguments):
+        document = fit_and_judge(
+            config.folders().datapools,
+            arguments["model_name"],
+            query=arguments["data_select_query"],
+            window=arguments["window_slide"],
+            time_range=trained,
+            exclude=arguments["train_time_ranges_excluded"],
+            test_range=tested,
+            test_exclude=arguments["test_time_ranges_excluded"],
+            progress=False,
+            # All steps up to the one asked for are forecast at once.
+            horizon=max(Hyperparameters.horizon, arguments["steps_ahead"]),
+            **settings,
+        )
     answer: dict[str, Any] = as_json(
         {
             "model_name": arguments["model_name"],

@@ -23,6 +23,7 @@ from mods.errors import ModelError
 from mods.files import write_aside
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
+from mods.models.trainings import Epoch, tell_epoch
 
 __all__ = ["Arrays", "Progress", "fit_network", "quantiles_of", "quieten", "seeded"]
 
@@ -172,6 +173,7 @@ def fit_network(
             _check_loss(loss + judged, epoch)
             state.epoch = epoch + 1
             state.history.append({"loss": loss, "validation_loss": judged})
+            tell_epoch(Epoch(label, state.epoch, settings.num_epochs, loss, judged))
             if judged < state.best_loss:
                 state.best_loss, state.best_epoch = judged, state.epoch
                 best = [np.array(w) for w in network.get_weights()]

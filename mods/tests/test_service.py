@@ -270,6 +270,8 @@ def test_a_model_is_trained_judged_listed_and_used(pooled):
     assert list(found["evaluation"]["steps"]) == ["1", "2", "3"]
     assert found["evaluation"]["origins"]["count"] == 144
     about = requests.get(f"{pooled.model}/", timeout=10).json()
+    assert about["trainings"][0]["state"] == "done"
+    assert about["trainings"][0]["arguments"]["model_type"] == "Conv1D"
     assert "mine" in [model["name"] for model in about["models"]]
     answer = pooled.predict(params={"model_name": "mine"}).json()
     assert answer["steps_ahead"] == 3
@@ -311,6 +313,32 @@ def test_a_training_that_fails_says_why(pooled):
     assert status["status"] == "error"
     assert "begins before the training ends" in status["message"]
     assert not (pooled.models / "failed.zip").exists()
+
+
+@pytest.mark.slow
+def test_a_running_training_shows_its_progress_and_a_cancelled_one_is_shown_as_stopped(pooled):
+    endless = {"num_epochs": 5000, "epochs_patience": 5000, "blocks": 4, "sequence_len": 6}
+    started = pooled.train(model_name="endless", model_type="Conv1D", **endless).json()
+
+    def latest() -> dict:
+        about = requests.get(f"{pooled.model}/", timeout=10).json()
+        return dict(about["trainings"][0])
+
+    deadline = time.monotonic() + 120
+    while latest()["model"] != "endless" or latest().get("epoch", {}).get("number", 0) < 3:
+        assert time.monotonic() < deadline, latest()
+        time.sleep(0.2)
+    running_one = latest()
+    assert running_one["state"] == "running"
+    assert running_one["epoch"]["of"] == 5000
+    assert running_one["epoch"]["loss"] > 0
+    assert running_one["seconds_left"] > 0
+    requests.delete(f"{pooled.model}/train/{started['uuid']}", timeout=60)
+    assert latest()["state"] == "stopped"
+    assert "without a result" in latest()["message"]
+    assert not (pooled.models / "endless.zip").exists()
+    # The worker that was killed has a successor.
+    assert pooled.predict().status_code == 200
 
 
 def curl_examples() -> list[str]:
