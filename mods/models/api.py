@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mods import config
-from mods.errors import DataError, ModelError, ModsError, RangeError
+from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
 from mods.models import request_data, schemas
 from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
@@ -153,7 +153,7 @@ def _predict(
     data = _data(arguments, path, model)
     frame = data.frame
     shown = arguments["time_range"] or request_data.last_rows(frame, _per_day(frame))
-    table = _table(model, frame, shown, arguments["batch_size"])
+    table = _table(model, frame, shown, arguments)
     if arguments["accept"] == "text/csv":
         return csv_answer(table)
     drawn = {"image/png": png_answer, "text/html": html_answer}.get(arguments["accept"])
@@ -168,11 +168,11 @@ def _predict(
         "window_slide": frame.attrs.get("window"),
         "time_range": shown,
         "time_ranges_excluded": arguments["time_ranges_excluded"],
-        "steps_ahead": model.horizon,
+        "steps_ahead": int(table["step"].max()),
         "batch_size": arguments["batch_size"],
         "data": data.source,
         "coverage": model.coverage,
-        "columns": [str(name) for name in frame.columns],
+        "columns": [str(name) for name in dict.fromkeys(table["column"])],
         "evaluation": evaluation_of(table, frame, model.coverage),
         "predictions": table_document(table),
         "warnings": heard,
@@ -277,7 +277,9 @@ def _per_day(frame: pd.DataFrame) -> int:
     return max(1, Window.parse(frame.attrs.get("window") or config.DEFAULT_WINDOW).per_day)
 
 
-def _table(model: Model, frame: pd.DataFrame, shown: str, batch_size: int) -> pd.DataFrame:
+def _table(
+    model: Model, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
+) -> pd.DataFrame:
     """Return the forecast table of the origins in a range, as `mods predict` makes it."""
     from mods.models.evaluation import origin_rows
     from mods.models.predict import predict as forecast
@@ -290,7 +292,20 @@ def _table(model: Model, frame: pd.DataFrame, shown: str, batch_size: int) -> pd
             f"at most {MAX_ROWS:,}",
             "Ask for a shorter range, or use 'mods predict'.",
         )
-    return forecast(_InBatches(model, batch_size), frame, include=shown)
+    columns, horizon = arguments["columns"], arguments["horizon"] or model.horizon
+    known = [str(name) for name in frame.columns]
+    for name in columns:
+        if name not in known:
+            raise DataError(f"the data have no column {name!r}", mend=did_you_mean(name, known))
+    if horizon > model.horizon:
+        raise ModelError(
+            f"horizon {horizon}",
+            f"at most the {model.horizon} steps that the model forecasts",
+            "Ask for fewer, or train a model with a larger steps_ahead.",
+        )
+    table = forecast(_InBatches(model, arguments["batch_size"]), frame, include=shown)
+    chosen = (table["step"] <= horizon) & table["column"].isin(columns or known)
+    return table[chosen].reset_index(drop=True)
 
 
 class _InBatches:

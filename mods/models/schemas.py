@@ -94,6 +94,22 @@ def predict_arguments() -> dict[str, fields.Field]:
             "datapool's.",
             _checked(Window.parse),
         ),
+        "columns": fields.List(
+            fields.Str(validate=validate.Length(max=MAX_TEXT)),
+            load_default=[],
+            allow_none=True,
+            validate=validate.Length(max=1000),
+            metadata={"description": "Which columns to answer with. Without it: all of them."},
+        ),
+        "horizon": fields.Int(
+            load_default=None,
+            allow_none=True,
+            validate=validate.Range(1, 1000),
+            metadata={
+                "description": "How many steps to answer with, at most as many as the model "
+                "forecasts. Without it: all of them."
+            },
+        ),
         "batch_size": fields.Int(
             load_default=4096,
             validate=validate.Range(1, 65_536),
@@ -263,7 +279,8 @@ def complete(given: Mapping[str, Any], declared: Mapping[str, fields.Field]) -> 
             texts = error.messages if isinstance(error.messages, list) else [str(error)]
             raise ModelError(f"argument {name!r}: {' '.join(map(str, texts))}") from None
         if isinstance(field, fields.List):
-            found[name] = ranges(found[name])
+            # Names of columns may begin with anything; ranges come as JSON in a text, too.
+            found[name] = ranges(found[name]) if "range" in name else list(found[name] or ())
     return found
 
 

@@ -94,6 +94,8 @@ def test_nothing_given_gives_every_default():
         "time_ranges_excluded": [],
         "data_select_query": None,
         "window_slide": None,
+        "columns": [],
+        "horizon": None,
         "batch_size": 4096,
     }
 

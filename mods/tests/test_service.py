@@ -120,6 +120,24 @@ def test_an_upload_without_times_is_forecast_by_row_numbers(fresh):
     assert found["time_range"] == "<100,110)"
 
 
+def test_chosen_columns_and_steps(fresh):
+    columns = ["ssh_in", "conn_in"]
+    asked = {"columns": columns, "horizon": 2}
+    found = fresh.predict(params=asked).json()
+    assert found["columns"] == ["conn_in", "ssh_in"]
+    assert found["steps_ahead"] == 2
+    table, whole = (pd.DataFrame(each["predictions"]) for each in (found, fresh.predict().json()))
+    same = whole[(whole["step"] <= 2) & whole["column"].isin(columns)]
+    pd.testing.assert_frame_equal(table, same.reset_index(drop=True))
+    for wrong, expected in (
+        ({"columns": "ssh_ni"}, "Did you mean 'ssh_in'?"),
+        ({"horizon": 13}, "at most the 12 steps"),
+    ):
+        answer = fresh.predict(params=wrong)
+        assert answer.status_code == 422
+        assert expected in answer.json()["message"]
+
+
 def test_a_picture(fresh):
     answer = fresh.predict(headers=PNG)
     assert answer.headers["content-type"] == "image/png"

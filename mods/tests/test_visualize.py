@@ -136,6 +136,11 @@ def test_what_cannot_be_drawn_is_told(options, expected):
         plot_forecast(a_table(), **options)
 
 
+def test_more_columns_than_a_picture_holds_are_told():
+    with pytest.raises(DataError, match="49 columns in one picture; expected at most 48"):
+        plot_forecast(a_table(49, rows=60))
+
+
 def test_an_empty_table_is_told():
     with pytest.raises(DataError, match="no forecast to draw"):
         plot_forecast(a_table().iloc[:0])

@@ -49,6 +49,8 @@ LARGEST_PLAIN = 100_000
 #: Endings of column names that tell the unit.
 UNITS = {"_kb": "kB", "_mb": "MB", "_gb": "GB", "_bytes": "bytes", "_duration": "s"}
 DPI = 120
+#: More panels make a picture that no screen shows and no encoder takes.
+MAX_PANELS = 48
 
 
 def plot_forecast(
@@ -99,6 +101,10 @@ def plot_forecast(
 
     step = _first_step(table) if step is None else step
     series = chosen_series(table, columns=columns, step=step, last=last)
+    if len(series) > MAX_PANELS:
+        raise DataError(
+            f"{len(series):,} columns in one picture", f"at most {MAX_PANELS}", "Choose some."
+        )
     panel = 2.1 if len(series) <= 4 else 1.6
     with rc_context(STYLE):
         figure = Figure(figsize=(11, 1.3 + panel * len(series)), layout="constrained", dpi=DPI)
