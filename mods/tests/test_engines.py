@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import shutil
+import socket
 import subprocess
 import tempfile
 import warnings
@@ -159,42 +160,45 @@ class TestSpark:
         monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     @pytest.mark.filterwarnings("ignore")  # PySpark's own, of pandas 3 and sockets left open
     def test_it_equals_the_others(self, tmp_path):
         assert_filtered(tmp_path, "spark", master="local[2]")
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     @pytest.mark.filterwarnings("ignore")
-    def test_a_standalone_cluster_of_two_workers(self, tmp_path, monkeypatch):
+    def test_a_standalone_cluster_of_two_workers(self, tmp_path):
+        """As `docs/features.md` shows it, with the programs that PySpark brings."""
         import pyspark
 
-        home = Path(pyspark.__file__).parent
-        for name, value in {
-            "SPARK_HOME": home,
-            "SPARK_LOG_DIR": tmp_path / "log",
-            "SPARK_WORKER_DIR": tmp_path / "work",
-            "SPARK_PID_DIR": tmp_path / "pid",
-            "SPARK_MASTER_HOST": "127.0.0.1",
-            "SPARK_WORKER_INSTANCES": 2,
-            "SPARK_WORKER_CORES": 1,
-            "SPARK_WORKER_MEMORY": "1g",
-            "SPARK_NO_DAEMONIZE": "",
-        }.items():
-            if value != "":
-                monkeypatch.setenv(name, str(value))
-        sbin = home / "sbin"
+        program = Path(pyspark.__file__).parent / "bin" / "spark-class"
+        deploy = "org.apache.spark.deploy"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        master = f"spark://127.0.0.1:{port}"
+        place = ["--host", "127.0.0.1", "--webui-port", "0"]
+        worker = [f"{deploy}.worker.Worker", *place, "--cores", "1", "--memory", "1g"]
+        running = []
         try:
-            subprocess.run(
-                ["bash", sbin / "start-master.sh", "-p", "17077", "--webui-port", "0"], check=True
-            )
-            subprocess.run(
-                ["bash", sbin / "start-worker.sh", "spark://127.0.0.1:17077", "--webui-port", "0"],
-                check=True,
-            )
-            assert_filtered(tmp_path, "spark", master="spark://127.0.0.1:17077")
+            for number, arguments in enumerate(
+                [
+                    [f"{deploy}.master.Master", *place, "--port", str(port)],
+                    [*worker, "--work-dir", str(tmp_path / "work-1"), master],
+                    [*worker, "--work-dir", str(tmp_path / "work-2"), master],
+                ]
+            ):
+                with (tmp_path / f"{number}.log").open("w") as told:
+                    command = [str(program), *arguments]
+                    running.append(subprocess.Popen(command, stdout=told, stderr=told))
+            assert_filtered(tmp_path, "spark", master=master)
+            workers = [path for path in tmp_path.glob("work-*") if any(path.iterdir())]
+            assert len(workers) == 2
         finally:
-            subprocess.run(["bash", sbin / "stop-worker.sh"], check=False)
-            subprocess.run(["bash", sbin / "stop-master.sh"], check=False)
+            for process in reversed(running):
+                process.terminate()
+                process.wait()
 
 
 def test_spark_without_java_is_told(monkeypatch):
