@@ -21,7 +21,14 @@ from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.registry import DEFAULT, list_models, model_path
 from mods.models.request_data import RequestData
-from mods.models.responses import as_json, csv_answer, evaluation_of, html_answer, png_answer
+from mods.models.responses import (
+    RESPONSE,
+    as_json,
+    csv_answer,
+    evaluation_of,
+    html_answer,
+    png_answer,
+)
 from mods.models.trainings import list_trainings, recorded
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-schema = schemas.RESPONSE
+schema = RESPONSE
 
 #: A larger forecast table is no answer to a request: ask for a shorter range.
 MAX_ROWS = 500_000

@@ -6,15 +6,53 @@ import math
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from marshmallow import fields
+
 from mods.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_json", "csv_answer", "evaluation_of", "html_answer", "png_answer"]
+__all__ = ["RESPONSE", "as_json", "csv_answer", "evaluation_of", "html_answer", "png_answer"]
 
 #: What a forecast is judged beside in an answer; gradient boosting would take too long.
 BASELINES = ("persistence", "seasonal_naive")
+
+
+#: The answer of `predict` as JSON; its keys are the ones that existing clients read.
+RESPONSE = {
+    "model_name": fields.Str(required=True),
+    "data_select_query": fields.Str(required=True, allow_none=True),
+    "window_slide": fields.Str(required=True, allow_none=True),
+    "time_range": fields.Str(
+        required=True, metadata={"description": "The origins that were forecast from."}
+    ),
+    "time_ranges_excluded": fields.List(fields.Str(), required=True),
+    "steps_ahead": fields.Int(required=True),
+    "batch_size": fields.Int(required=True),
+    "data": fields.Str(
+        required=True,
+        metadata={"description": "What was forecast: upload, datapool or sample."},
+    ),
+    "coverage": fields.Float(
+        required=True,
+        metadata={"description": "The share of actual values that the intervals are to hold."},
+    ),
+    "columns": fields.List(fields.Str(), required=True),
+    "evaluation": fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Scores by step where actual values are known, beside baselines."},
+    ),
+    "predictions": fields.Dict(
+        required=True,
+        metadata={
+            "description": "The forecast table by column: origin, target, step, column, "
+            "forecast, lower, upper, actual; null where a value is missing or not known yet."
+        },
+    ),
+    "warnings": fields.List(fields.Str(), required=True),
+}
 
 
 def csv_answer(table: pd.DataFrame) -> BytesIO:

@@ -1,4 +1,4 @@
-"""The API's arguments and its answer, as DEEPaaS shows and checks them.
+"""The API's arguments, as DEEPaaS shows and checks them.
 
 Names are those that existing clients send and read.  Validators run in the
 server's own process, before any worker is asked, and answer 422 with the
@@ -26,7 +26,6 @@ from mods.timerange import RowRange, TimeRange, Window
 __all__ = [
     "HYPERPARAMETERS",
     "MEDIA_TYPES",
-    "RESPONSE",
     "complete",
     "predict_arguments",
     "ranges",
@@ -155,42 +154,6 @@ def train_arguments() -> dict[str, fields.Field]:
         "test_time_ranges_excluded": _ranges("Ranges to leave out of it, written in the same way."),
         "window_slide": _text(config.DEFAULT_WINDOW, "The window's name.", _checked(Window.parse)),
     } | _hyperparameters()
-
-
-#: The answer of `predict` as JSON; its keys are the ones that existing clients read.
-RESPONSE = {
-    "model_name": fields.Str(required=True),
-    "data_select_query": fields.Str(required=True, allow_none=True),
-    "window_slide": fields.Str(required=True, allow_none=True),
-    "time_range": fields.Str(
-        required=True, metadata={"description": "The origins that were forecast from."}
-    ),
-    "time_ranges_excluded": fields.List(fields.Str(), required=True),
-    "steps_ahead": fields.Int(required=True),
-    "batch_size": fields.Int(required=True),
-    "data": fields.Str(
-        required=True,
-        metadata={"description": "What was forecast: upload, datapool or sample."},
-    ),
-    "coverage": fields.Float(
-        required=True,
-        metadata={"description": "The share of actual values that the intervals are to hold."},
-    ),
-    "columns": fields.List(fields.Str(), required=True),
-    "evaluation": fields.Dict(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Scores by step where actual values are known, beside baselines."},
-    ),
-    "predictions": fields.Dict(
-        required=True,
-        metadata={
-            "description": "The forecast table by column: origin, target, step, column, "
-            "forecast, lower, upper, actual; null where a value is missing or not known yet."
-        },
-    ),
-    "warnings": fields.List(fields.Str(), required=True),
-}
 
 
 def ranges(given: Any) -> list[str]:

@@ -12,9 +12,9 @@ from marshmallow import Schema, ValidationError
 from mods import config
 from mods.errors import ModelError, RangeError
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
+from mods.models.responses import RESPONSE
 from mods.models.schemas import (
     MEDIA_TYPES,
-    RESPONSE,
     complete,
     predict_arguments,
     ranges,
