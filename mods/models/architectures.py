@@ -10,6 +10,7 @@ negative, so quantiles never cross.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mods.models.hyperparameters import Hyperparameters
@@ -144,10 +145,11 @@ def tcn(sequence: Tensor, settings: Hyperparameters) -> Tensor:
 
 @_architecture("stackedTCN")
 def stacked_tcn(sequence: Tensor, settings: Hyperparameters) -> Tensor:
-    """`stacked_blocks` temporal convolutional networks, each over what the one before found."""
+    """`stacked_blocks` temporal convolutional networks of half of `blocks` filters each."""
     x = sequence
+    half = replace(settings, blocks=max(1, settings.blocks // 2))
     for _ in range(settings.stacked_blocks):
-        x = _dilated(x, settings)
+        x = _dilated(x, half)
     return _last(x)
 
 
