@@ -380,7 +380,7 @@ def test_the_curl_commands_of_the_readme_work_as_written(tmp_path, pooled):
             check=False,
         )
         assert finished.returncode == 0, f"{block}\n{finished.stderr}"
-        assert '"error"' not in finished.stdout
+        assert '{"error"' not in finished.stdout
     written = {path.name for path in tmp_path.iterdir() if not path.is_symlink()}
     named = set(re.findall(r"(?:-o|--output) (\S+)", "".join(examples)))
     assert named
