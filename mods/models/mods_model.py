@@ -263,16 +263,22 @@ class Model:
         }
         return model
 
+    def pool_margins(self, frame: pd.DataFrame) -> None:
+        """Learn margins for any column from a frame whose columns are networks of their own."""
+        self._calibration = self._margins(frame, self._origins(frame)).without_columns()
+
     def _calibrate(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
         """Learn the intervals' margins from the part that the network was not trained on."""
+        self._calibration = self._margins(frame, origins)
+        self.config["calibrated"] = self.columns
+        self.config["training"]["validation_first"] = _label(frame.index[origins[0]])
+
+    def _margins(self, frame: pd.DataFrame, origins: np.ndarray) -> Calibration:
         quantiles = self._quantiles(frame, origins, all_steps=True)
         low, point, high = (quantiles[..., n] for n in range(3))
         actual = actual_after(frame, origins, self.settings.horizon)
-        self._calibration = Calibration.fit(
-            point, low, high, actual, columns=self.columns, coverage=self.coverage
-        )
-        self.config["calibrated"] = self.columns
-        self.config["training"]["validation_first"] = _label(frame.index[origins[0]])
+        names = list(map(str, frame.columns))
+        return Calibration.fit(point, low, high, actual, columns=names, coverage=self.coverage)
 
     def _trained_on(self, labels: pd.Index) -> np.ndarray:
         """Return which origins the network was trained on: `(origins,)`, bool."""
@@ -359,9 +365,9 @@ def load_model(name: Path | str) -> Model:
     ModelError
         Where the bundle cannot be read.
     """
-    from mods.models.registry import model_path
+    from mods.models.registry import locate_model
 
-    return Model.load(model_path(str(name)))
+    return Model.load(locate_model(str(name)))
 
 
 def _uncalibrated(settings: Hyperparameters) -> Calibration:
