@@ -98,6 +98,9 @@ def warm() -> None:
     except ModsError as error:
         # A service without a default model still trains, and forecasts with others.
         logger.warning("the default model cannot be loaded: %s", error)
+    except Exception:
+        # Whatever else goes wrong here would keep the service from starting at all.
+        logger.exception("a failure of ours: the default model cannot be warmed")
 
 
 def get_predict_args() -> dict[str, Any]:

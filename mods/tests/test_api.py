@@ -162,6 +162,16 @@ def test_a_default_model_that_cannot_be_loaded_does_not_stop_the_start(folder, c
     assert caught.value.status == 422
 
 
+def test_a_failure_of_ours_while_warming_does_not_stop_the_start(folder, monkeypatch, caplog):
+    def load(_name):
+        raise ValueError("expected shape=(None, 131), found shape=(None, 156)")
+
+    monkeypatch.setattr(api, "_load", load)
+    api.warm()
+    assert "cannot be warmed" in caplog.text
+    assert "expected shape" in caplog.text
+
+
 def test_only_what_is_asked_for_is_read_from_the_datapool(folder):
     write_pool(config.folders().datapools, days=5)
     asked: dict[str, Any] = {"query": None, "window": None, "exclude": ()}
