@@ -110,13 +110,17 @@ MADE: dict[str, Callable[[], bytes]] = {
 
 
 def refused(uploads: Path, content: bytes, **arguments: object) -> tuple[ServiceError, float]:
-    """Send an upload that cannot be answered; return the error and how long it took."""
+    """Send an upload that cannot be answered; return the error and the seconds it took.
+
+    Those of the processor, which do not depend on what else the machine does; `test_service.py`
+    takes the time that a client waits.
+    """
     path = uploads / "tmp1234"
     path.write_bytes(content)
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ServiceError) as caught:
         api.predict(data=UploadedFile("data", str(path), "text/plain", "bad.bin"), **arguments)
-    return caught.value, time.perf_counter() - begun
+    return caught.value, time.process_time() - begun
 
 
 @pytest.mark.parametrize("what", MADE)
@@ -147,13 +151,13 @@ def test_a_damaged_sample_is_refused_or_answered_but_never_a_failure_of_ours(upl
                 content[place:place] = content[place : place + int(rng.integers(1, 400))]
         path = uploads / "tmp1234"
         path.write_bytes(bytes(content))
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             answer = api.predict(data=UploadedFile("data", str(path), "", "bad.tsv"))
             assert isinstance(answer, dict)
         except ServiceError as error:
             assert error.status in (404, 422), error
-            assert time.perf_counter() - begun < 1
+            assert time.process_time() - begun < 1
         assert list(uploads.iterdir()) == []
 
 
