@@ -26,17 +26,9 @@ __all__ = ["Model", "load_model"]
 VALIDATION_SHARE = 0.1
 #: Hyper-parameters that a network keeps for good.
 FIXED = (
-    "model_type",
-    "sequence_len",
-    "horizon",
-    "coverage",
-    "multivariate",
-    "model_delta",
-    "blocks",
-    "stacked_blocks",
-    "dropout_rate",
-    "batch_normalization",
-)
+    "model_type sequence_len horizon coverage multivariate model_delta"
+    " blocks stacked_blocks dropout_rate batch_normalization"
+).split()
 #: Windows that one call of the network takes in a backtest.
 PREDICT_BATCH = 4096
 #: Rows of history that a forecast looks at, at most: five weeks of ten-minute windows.
@@ -327,6 +319,7 @@ class Model:
         if self._function is None:
             quieten()
             network = self.network
+            _check_inputs(network, sequence, context)
             signature = [
                 tf.TensorSpec((None, *a.shape[1:]), tf.float32) for a in (sequence, context)
             ]
@@ -377,6 +370,17 @@ def _uncalibrated(settings: Hyperparameters) -> Calibration:
 def _label(label: Any) -> int | str:
     """Return a row's label as JSON can say it: a row number, or an instant."""
     return label.isoformat() if isinstance(label, pd.Timestamp) else int(label)
+
+
+def _check_inputs(network: Any, *arrays: np.ndarray) -> None:
+    wanted = [tuple(tensor.shape[1:]) for tensor in network.inputs]
+    made = [array.shape[1:] for array in arrays]
+    if wanted != made:
+        raise ModelError(
+            f"the model's network takes inputs of shapes {wanted}, and this version makes {made}",
+            "a model trained by this version",
+            "Train it again.",
+        )
 
 
 def _check_shape(settings: Hyperparameters, begun: Hyperparameters) -> None:

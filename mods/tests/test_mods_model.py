@@ -297,6 +297,14 @@ def test_an_untrained_model_says_so():
         Model("MLP").forecast(frame_of(100))
 
 
+def test_a_network_of_other_inputs_says_so(tmp_path):
+    model = Model("MLP", **SMALL).fit(frame_of(200), progress=False)
+    model.config["encoding"]["identities"] = []  # as a version without these inputs wrote it
+    model.save(tmp_path / "other.zip")
+    with pytest.raises(ModelError, match=r"takes inputs of shapes .* Train it again"):
+        Model.load(tmp_path / "other.zip").forecast(frame_of(200))
+
+
 def test_no_warning_reaches_the_user():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
