@@ -25,10 +25,8 @@ __all__ = ["Model", "load_model"]
 #: The share of the origins, the latest ones, that tells when to stop.
 VALIDATION_SHARE = 0.1
 #: Hyper-parameters that a network keeps for good.
-FIXED = (
-    "model_type sequence_len horizon coverage multivariate model_delta"
-    " blocks stacked_blocks dropout_rate batch_normalization"
-).split()
+SIZES = ("sequence_len", "horizon", "blocks", "stacked_blocks", "batch_normalization")
+FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *SIZES)
 #: Windows that one call of the network takes in a backtest.
 PREDICT_BATCH = 4096
 #: Rows of history that a forecast looks at, at most: five weeks of ten-minute windows.
