@@ -127,7 +127,7 @@ models/demo_conv1d.zip: $(POOL)/.built
 $(DEMO)/evaluation.txt: models/demo_lstm.zip models/demo_conv1d.zip
 	@printf '\n5. Judge both on the last 4 days, beside persistence and seasonal naive\n'
 	@for model in demo_lstm demo_conv1d; do \
-	    $(BIN)/mods evaluate --data $(POOL) --model $$model --range '<2024-03-21,2024-03-25)' || exit 1; \
+	    $(BIN)/mods evaluate --data $(POOL) --model $$model --range '<2024-03-21,2024-03-25)' --baselines persistence,seasonal_naive || exit 1; \
 	done > $@
 	@cat $@
 
