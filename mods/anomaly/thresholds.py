@@ -117,7 +117,7 @@ class Spot:
     --------
     >>> scores = np.random.default_rng(0).exponential(size=20_000)
     >>> spot = Spot(0.001, warmup=2000)
-    >>> alarms = [spot.update(score) for score in scores]
+    >>> alarms = [spot.update(score) for score in scores.tolist()]
     >>> 5 < sum(alarms) < 40
     True
     """
