@@ -107,12 +107,14 @@ class Built:
         gone = (log for name, log in self.logs.items() if not Path(name).exists())
         return {day for log in gone for day in log.days}
 
-    def touching(self, days: Collection[int]) -> list[Log]:
-        """Return the logs, still there, whose records touch any of the days."""
+    def touching(self, days: Collection[int], besides: Iterable[Log] = ()) -> list[Log]:
+        """Return the logs, still there, whose records touch any of the days, besides some."""
+        # by name: the same log may be given by another path, relative or through a link
+        read, chosen = {name_of(log.path) for log in besides}, set(days)
         return [
             Log(Path(name), log.format, log.protocol, log.size, log.changed)  # type: ignore[arg-type]
             for name, log in self.logs.items()
-            if not set(days).isdisjoint(log.days) and Path(name).exists()
+            if name not in read and chosen.intersection(log.days) and Path(name).exists()
         ]
 
     @property

@@ -1,9 +1,10 @@
 """The engines: where the facts of the logs are made, one interface over each.
 
 Every engine takes the same records (`mods.dataset.records`) through the same
-expressions (`mods.dataset.windows`).  Polars does so block by block, as the logs
-are read, and keeps the facts; DuckDB (`mods.dataset.engine_duckdb`) and Spark
-(`mods.dataset.engine_spark`) keep the records, and make the facts of them all.
+expressions (`mods.dataset.windows`).  Polars (`mods.dataset.engine_polars`) does so
+some blocks at a time, as the logs are read, and keeps the facts; DuckDB
+(`mods.dataset.engine_duckdb`) and Spark (`mods.dataset.engine_spark`) keep the
+records, and make the facts of them all.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
@@ -22,7 +23,6 @@ import narwhals as nw
 import polars as pl
 
 from mods.dataset.direction import Hosts
-from mods.dataset.facts import FactStore
 from mods.dataset.observed import DAY
 from mods.dataset.plan import MOST_REJECTS, Counts, Plan
 from mods.dataset.protocols import Protocol
@@ -39,11 +39,11 @@ from mods.dataset.zeek import Log, ReadLog
 from mods.errors import ConfigError, did_you_mean
 from mods.timerange import Window
 
-__all__ = ["ENGINES", "CollectedFacts", "Facts", "PolarsFacts", "open_facts", "read_blocks"]
+__all__ = ["ENGINES", "CollectedFacts", "Facts", "open_facts", "read_blocks"]
 
 ENGINES = ("polars", "duckdb", "spark")
 
-_MINUTES = {"minute": pl.Int64, "first": pl.Int64, "last": pl.Int64}
+MINUTES = {"minute": pl.Int64, "first": pl.Int64, "last": pl.Int64}
 
 
 class Facts(ABC):
@@ -128,6 +128,8 @@ def open_facts(engine: str, plan: Plan, folder: Path, master: str | None = None)
         Where there is no such engine, or it is not installed.
     """
     if engine == "polars":
+        from mods.dataset.engine_polars import PolarsFacts
+
         return PolarsFacts(plan, folder)
     if engine == "duckdb":
         from mods.dataset.engine_duckdb import DuckDBFacts
@@ -140,87 +142,6 @@ def open_facts(engine: str, plan: Plan, folder: Path, master: str | None = None)
     raise ConfigError(
         f"engine {engine!r}", f"one of {', '.join(ENGINES)}", did_you_mean(engine, ENGINES)
     )
-
-
-class PolarsFacts(Facts):
-    """The facts that Polars makes of blocks of records, as they are read.
-
-    Parameters
-    ----------
-    plan
-        What is to be made.
-    folder
-        Where facts are kept meanwhile that are too many for the memory.
-    """
-
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        super().__init__(plan)
-        self._store = FactStore(plan.slot, folder)
-        self._protocols = {p.name: p for p in plan.protocols}
-        self._minutes: list[pl.DataFrame] = []
-        self._lock = threading.Lock()
-
-    @property
-    def minutes(self) -> pl.DataFrame:
-        """`minute, first, last` of all records in the range, of whatever protocol."""
-        with self._lock:
-            merged = _merge_minutes(pl.concat([pl.DataFrame(schema=_MINUTES), *self._minutes]))
-            self._minutes = [merged]
-        return merged
-
-    def sums(self, protocol: Protocol, first: int, stop: int) -> pl.DataFrame | None:
-        """Return `slot_sums` of slots in `[first, stop)`; None where there are none."""
-        return self._store.read("sums", protocol.name, first, stop)
-
-    def changes(
-        self, protocol: Protocol, window: Window, first: int, stop: int
-    ) -> pl.DataFrame | None:
-        """Return `key_changes` of slots in `[first, stop)`; None where there are none."""
-        keys = self._store.read("keys", protocol.name, first, stop)
-        return None if keys is None else collected(key_changes(lazy(keys), window, self.plan.slot))
-
-    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
-        """Read logs and add their facts."""
-        return read_blocks(logs, self.plan, self.counts, self._add, progress)
-
-    def close(self) -> None:
-        """Remove what went to disk."""
-        self._store.close()
-
-    def _add(self, block: Block) -> None:
-        """Take a block of records; from any thread."""
-        name, records = block.protocol, block.records
-        inside = records
-        if self.plan.time_range is not None:
-            inside = collected(in_range(lazy(records), self.plan))
-        left_out = outside = 0
-        minutes = None
-        if inside.height:
-            minutes = collected(observed_minutes(lazy(inside)))
-            if name in self._protocols:
-                left_out, outside = self._take(inside, self._protocols[name])
-        counts = self.counts
-        with self._lock:
-            self.rows += records.height
-            counts.rows[name] += records.height
-            counts.out_of_range[name] += records.height - inside.height
-            counts.left_out[name] += left_out
-            counts.outside[name] += outside
-            counts.rejects[name] += block.rejects.count
-            if minutes is not None:
-                self._minutes.append(minutes)
-                if len(self._minutes) > 500:
-                    self._minutes = [_merge_minutes(pl.concat(self._minutes))]
-
-    def _take(self, records: pl.DataFrame, protocol: Protocol) -> tuple[int, int]:
-        """Add the facts of records; return how many are left out, and have no direction."""
-        hidden = self.plan.hidden(_grouped_hosts(records)) if self.plan.hidden_sets else {}
-        taken = collected(marked(lazy(records), self.plan, hidden))
-        self._store.add("sums", protocol.name, collected(slot_sums(lazy(taken), protocol)))
-        keys = slot_keys(lazy(taken), protocol)
-        if keys is not None:
-            self._store.add("keys", protocol.name, collected(keys))
-        return records.height - taken.height, taken["direction"].null_count()
 
 
 class CollectedFacts(Facts):
@@ -248,7 +169,7 @@ class CollectedFacts(Facts):
         """`minute, first, last` of all records in the range, of whatever protocol."""
         times = self._times()
         if times is None:
-            return pl.DataFrame(schema=_MINUTES)
+            return pl.DataFrame(schema=MINUTES)
         return _whole(collected(observed_minutes(in_range(times, self.plan))))
 
     def sums(self, protocol: Protocol, first: int, stop: int) -> pl.DataFrame | None:
@@ -312,8 +233,13 @@ def marked(records: Lazy, plan: Plan, hidden: Mapping[Hosts, Sequence[str]]) -> 
 
 def days_of(records: pl.DataFrame, plan: Plan) -> set[int]:
     """Return the days that records in the plan's range touch."""
-    inside = collected(in_range(lazy(records.select("ts")), plan))
-    return set((inside["ts"] // DAY).unique().to_list())
+    if plan.time_range is not None:
+        records = collected(in_range(lazy(records.select("ts")), plan))
+    times = records["ts"]
+    if times.is_empty():
+        return set()
+    first, last = int(times.min()) // DAY, int(times.max()) // DAY  # type: ignore[arg-type]
+    return {first} if first == last else set((times // DAY).unique().to_list())
 
 
 def read_blocks(
@@ -365,16 +291,6 @@ def note(counts: Counts, reading: ReadLog, rows: Mapping[str, int], kept: list[R
         counts.lacking.setdefault(pair, log.path)
     room = MOST_REJECTS - len(counts.kept_rejects)
     counts.kept_rejects += [(log.path, reject) for reject in kept[:room]]
-
-
-def _grouped_hosts(records: pl.DataFrame) -> Iterable[str]:
-    """Return the distinct IPv6 hosts."""
-    both = pl.concat([records["id_orig_h"], records["id_resp_h"]]).drop_nulls().unique()
-    return both.filter(both.str.contains(":", literal=True))
-
-
-def _merge_minutes(minutes: pl.DataFrame) -> pl.DataFrame:
-    return minutes.group_by("minute").agg(pl.col("first").min(), pl.col("last").max())
 
 
 def _height(records: Lazy) -> int:

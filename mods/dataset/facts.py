@@ -63,7 +63,11 @@ class FactStore:
         """Return the facts of slots in `[first, stop)`, merged; None where there are none."""
         inside = pl.col("slot").is_between(first, stop - 1)
         with self._lock:
-            parts = [frame.filter(inside) for frame in self._frames[kind, protocol]]
+            frames = self._frames[kind, protocol]
+            if len(frames) > 1:
+                # once, and not again for each span of days that is asked for
+                frames[:] = [_merge(kind, pl.concat(frames))]
+            parts = list(frames)
         if self._spilled is not None:
             days = range(first * self._slot // DAY, (stop - 1) * self._slot // DAY + 1)
             for day in days:

@@ -130,7 +130,7 @@ def make_dataset(
             stored = partial(_stored, out, plan, made, layout)
             days, gone = _days(built, plan, dirty, stored)
             needed = {day + n for day in days for n in range(days_reached(plan.windows) + 1)}
-            read([log for log in built.touching(needed) if log not in new])
+            read(built.touching(needed, besides=new))
         facts.finish()
         summary.protocols = [protocol.name for protocol in made]
         summary.days = [_EPOCH + timedelta(days=day) for day in days]

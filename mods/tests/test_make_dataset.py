@@ -259,6 +259,17 @@ class TestBuildingAgain:
         summary, _ = make([tmp_path / "logs"], tmp_path / "pool", force=True)
         assert len(summary.written) == 3 * 6
 
+    @pytest.mark.parametrize("way", ["relative", "through a link"])
+    def test_each_log_is_read_once_by_whatever_path(self, tmp_path, monkeypatch, way):
+        logs = sensor(tmp_path / "logs", range(2))
+        (tmp_path / "link").symlink_to("logs", target_is_directory=True)
+        monkeypatch.chdir(tmp_path)
+        summary, told = make(["logs" if way == "relative" else tmp_path / "link"], "pool")
+        assert told == []
+        assert summary.counts.rows == {name: len(records) for name, records in logs.items()}
+        assert summary.counts.files == {"conn": 48, "dns": 48}
+        assert_agrees(tmp_path / "pool", logs, ["conn", "dns", "ssh"], ["w01h-s10m"])
+
     def test_a_new_day_and_a_grown_log_give_what_one_run_gives(self, tmp_path):
         source, pool = tmp_path / "logs", tmp_path / "pool"
         sensor(source, range(4))

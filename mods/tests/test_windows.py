@@ -230,10 +230,11 @@ def test_windows_do_not_depend_on_which_others_are_made(tmp_path):
 def test_memory_that_overflows_to_disk_changes_no_number(tmp_path, monkeypatch, limit):
     import functools
 
-    from mods.dataset import engines as module
+    from mods.dataset import engine_polars as module
     from mods.dataset.facts import FactStore
 
     monkeypatch.setattr(module, "FactStore", functools.partial(FactStore, limit=limit))
+    monkeypatch.setattr(module, "_TOGETHER", 150)
     made = [
         {**conn(DAY + n * 503 * SECOND), "query": f"{n % 7}.example", "proto": "udp", "AA": n > 9}
         for n in range(400)
