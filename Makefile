@@ -30,11 +30,11 @@ demo: reports/figures/demo.png ## from simulated Zeek logs to a forecast through
 
 .PHONY: test
 test: $(VENV)/.test ## install what the tests need and pass all of them
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: test-fast
 test-fast: $(VENV)/.test ## the tests without the slow ones
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 .PHONY: serve
 serve: $(VENV)/.installed ## the service with the demo's data and models, until Ctrl-C (PORT=5000)
@@ -83,7 +83,7 @@ check: $(VENV)/.test ## style, types and security of the code
 
 .PHONY: coverage
 coverage: $(VENV)/.test ## the tests with their coverage by line and branch
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-report=xml
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=xml
 
 .PHONY: audit
 audit: $(VENV)/.test ## known vulnerabilities of the pinned dependencies (asks a database on the network)

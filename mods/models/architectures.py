@@ -9,6 +9,7 @@ negative, so quantiles never cross.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -190,7 +191,26 @@ def build_network(
     for _ in range(2):
         x = layers.Dense(HEAD, activation="relu")(x)
         x = _regularised(x, settings)
-    return keras.Model([sequence, around], _quantiles(x, settings.horizon, columns))
+    return _renamed(keras.Model([sequence, around], _quantiles(x, settings.horizon, columns)))
+
+
+def _renamed(network: Any) -> Any:
+    """Return the network with names that do not depend on what was built before it.
+
+    Keras numbers layers in the order in which a process makes them, and TensorFlow orders sums
+    by name: with `dense_99` and `dense_100` a seeded training ends elsewhere, in the last bits,
+    than with `dense_9` and `dense_10`.
+    """
+    import keras
+
+    text = network.to_json()
+    names = dict.fromkeys(re.findall(r'"name": "(\w+)", "trainable"', text))
+    new = {name: f"{re.sub(r'_[0-9]+$', '', name)}_{n:03d}" for n, name in enumerate(names)}
+    # values only: a key may be called as a layer is
+    text = re.sub(r'"(\w+)"(?!:)', lambda match: f'"{new.get(match[1], match[1])}"', text)
+    renamed = keras.models.model_from_json(text)
+    renamed.set_weights(network.get_weights())
+    return renamed
 
 
 def _quantiles(x: Tensor, horizon: int, columns: int) -> Tensor:

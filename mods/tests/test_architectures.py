@@ -60,3 +60,10 @@ def test_a_network_is_built_as_asked_and_survives_its_file(model_type):
     assert {layer.rate for layer in layers_of(dropped, "Dropout")} == {0.3}
     normed = build_network(replace(plain, batch_normalization=True), **SHAPE)
     assert len(layers_of(normed, "BatchNormalization")) > 2
+
+
+def test_names_do_not_depend_on_what_was_built_before():
+    """TensorFlow orders sums by name, so other names are other last bits of a seeded training."""
+    settings = Hyperparameters(model_type="bidirectLSTM", blocks=4)
+    one, other = (build_network(settings, **SHAPE) for _ in range(2))
+    assert [w.path for w in one.weights] == [w.path for w in other.weights]

@@ -62,7 +62,7 @@ def test_every_type_is_seeded_saved_and_pure(model_type, tmp_path):
     loaded = Model.load(tmp_path / "model.zip")
     assert loaded.config == model.config
     pd.testing.assert_frame_equal(loaded.backtest(frame), table)
-    if model_type == "LSTM":
+    if model_type == "Conv1D":
         again = Model(model_type, **settings).fit(frame, progress=False)
         pd.testing.assert_frame_equal(again.backtest(frame), table)
         other = Model(model_type, **settings, seed=1).fit(frame, progress=False)
