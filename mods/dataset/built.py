@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
+from mods.dataset.hadoop import HadoopFile, LogFile, is_address
 from mods.dataset.observed import DAY, QUIET, observed_spans
 from mods.dataset.zeek import Log
 from mods.files import write_aside
@@ -83,7 +84,7 @@ class Built:
         return [log for log in logs if not self._same(log)]
 
     def take(
-        self, logs: Iterable[Log], days: Mapping[Path, Collection[int]], minutes: pl.DataFrame
+        self, logs: Iterable[Log], days: Mapping[LogFile, Collection[int]], minutes: pl.DataFrame
     ) -> set[int]:
         """Remember logs, the days and times of their records; return the days they change."""
         dirty: set[int] = set()
@@ -102,19 +103,21 @@ class Built:
         known = self.logs.get(name_of(log.path))
         return known is not None and (known.size, known.changed) == (log.size, log.changed)
 
-    def gone_days(self) -> set[int]:
+    def gone_days(self, exists: Callable[[str], bool]) -> set[int]:
         """Return the days of logs that are no longer there."""
-        gone = (log for name, log in self.logs.items() if not Path(name).exists())
+        gone = (log for name, log in self.logs.items() if not exists(name))
         return {day for log in gone for day in log.days}
 
-    def touching(self, days: Collection[int], besides: Iterable[Log] = ()) -> list[Log]:
+    def touching(
+        self, days: Collection[int], besides: Iterable[Log], exists: Callable[[str], bool]
+    ) -> list[Log]:
         """Return the logs, still there, whose records touch any of the days, besides some."""
         # by name: the same log may be given by another path, relative or through a link
         read, chosen = {name_of(log.path) for log in besides}, set(days)
         return [
-            Log(Path(name), log.format, log.protocol, log.size, log.changed)  # type: ignore[arg-type]
+            Log(_file(name), log.format, log.protocol, log.size, log.changed)  # type: ignore[arg-type]
             for name, log in self.logs.items()
-            if name not in read and chosen.intersection(log.days) and Path(name).exists()
+            if name not in read and chosen.intersection(log.days) and exists(name)
         ]
 
     @property
@@ -123,9 +126,13 @@ class Built:
         return {day for log in self.logs.values() for day in log.days}
 
 
-def name_of(path: Path) -> str:
+def name_of(path: LogFile) -> str:
     """Return the name under which a log is remembered, wherever the command runs."""
-    return str(path.resolve())
+    return str(path.resolve() if isinstance(path, Path) else path)
+
+
+def _file(name: str) -> LogFile:
+    return HadoopFile(name) if is_address(name) else Path(name)
 
 
 def days_to_build(dirty: Collection[int], windows: Collection[Window]) -> set[int]:

@@ -14,7 +14,7 @@ from typing import Any
 import narwhals as nw
 
 from mods.dataset.engines import CollectedFacts, read_blocks
-from mods.dataset.plan import Plan
+from mods.dataset.plan import DaysTouched, Plan
 from mods.dataset.records import Block, empty_records
 from mods.dataset.windows import Lazy
 from mods.dataset.zeek import Log
@@ -57,7 +57,7 @@ class DuckDBFacts(CollectedFacts):
             self._base.execute(f"create table records_{name} as select * from block")  # noqa: S608  # nosec B608
         self._lock = threading.Lock()
 
-    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
+    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> DaysTouched:
         """Read logs into the database."""
         return read_blocks(logs, self.plan, self.counts, self._add, progress)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from mods.dataset.engines import MINUTES, Facts, collected, in_range, lazy, marked, read_blocks
 from mods.dataset.facts import FactStore
-from mods.dataset.plan import Plan
+from mods.dataset.plan import DaysTouched, Plan
 from mods.dataset.protocols import Protocol
 from mods.dataset.records import Block
 from mods.dataset.windows import key_changes, observed_minutes, slot_keys, slot_sums
@@ -62,7 +62,7 @@ class PolarsFacts(Facts):
         keys = self._store.read("keys", protocol.name, first, stop)
         return None if keys is None else collected(key_changes(lazy(keys), window, self.plan.slot))
 
-    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
+    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> DaysTouched:
         """Read logs and add their facts."""
         days = read_blocks(logs, self.plan, self.counts, self._add, progress)
         for name in list(self._waiting):

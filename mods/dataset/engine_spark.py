@@ -1,7 +1,8 @@
 """The Spark engine: executors read the logs with the same reader, into the same expressions.
 
-Executors open the logs themselves, so these lie on a file system that all workers share, and
-the workers' Python has this package.
+Executors open the logs themselves, so these lie on a file system that all workers share, or
+at an address of a Hadoop file system, from which Spark brings them; and the workers' Python
+has this package.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import subprocess  # nosec B404
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,11 +23,19 @@ import narwhals as nw
 import polars as pl
 
 from mods.dataset.engines import CollectedFacts, days_of, note
-from mods.dataset.plan import Plan
-from mods.dataset.protocols import FIELDS
+from mods.dataset.hadoop import (
+    HadoopFile,
+    copy_there,
+    exists,
+    is_address,
+    list_files,
+    write_by_day,
+)
+from mods.dataset.plan import DaysTouched, Plan
+from mods.dataset.protocols import FIELDS, Protocol
 from mods.dataset.records import Reject, empty_records
 from mods.dataset.windows import Lazy
-from mods.dataset.zeek import Log, ReadLog
+from mods.dataset.zeek import Log, ReadLog, recognise
 from mods.errors import ConfigError
 
 __all__ = ["SparkFacts"]
@@ -55,27 +65,59 @@ class SparkFacts(CollectedFacts):
         self._session, self._own = _session(master)
         self._parts: list[Any] = []
 
-    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
+    def find(self, addresses: Sequence[str]) -> list[Log]:
+        """Return the files at addresses; what each is shows when it is read."""
+        files = list_files(self._session, addresses)
+        return [Log(file, "unknown", "", size, changed) for file, size, changed in files]
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a log, by its absolute path or address, is still there."""
+        return exists(self._session, name) if is_address(name) else super().exists(name)
+
+    def deliver(self, pool: Path, protocols: Sequence[Protocol], address: str) -> None:
+        """Write the features of a datapool to an address, as Parquet partitioned by day."""
+        for protocol in protocols:
+            for window in self.plan.windows:
+                place = f"{address.rstrip('/')}/{protocol.name}/{window.name}"
+                write_by_day(self._session, pool, protocol.name, window.name, place)
+        rejects = pool / "rejects.tsv"
+        if rejects.is_file():
+            copy_there(self._session, rejects, f"{address.rstrip('/')}/{rejects.name}")
+
+    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> DaysTouched:
         """Read logs on the executors; their records stay there."""
-        days: dict[Path, set[int]] = {log.path: set() for log in logs}
-        if not logs:
-            return days
+        days: DaysTouched = {log.path: set() for log in logs}
+        by_name = {str(log.path): log for log in logs}
+        here = [log for log in logs if isinstance(log.path, Path)]
+        there = [str(log.path) for log in logs if isinstance(log.path, HadoopFile)]
+        parts = ([self._shared(here)] if here else []) + ([self._brought(there)] if there else [])
+        for part in parts:
+            for (text,) in part.where("note is not null").select("note").collect():
+                told = json.loads(text)
+                log = by_name[told["path"]]
+                days[log.path] = set(told["days"])
+                if told["other"]:
+                    self.counts.others.append((log.path, told["other"]))
+                else:
+                    self._count(log, told)
+                progress(log.size)
+        self._parts += parts
+        return days
+
+    def _shared(self, logs: Sequence[Log]) -> Any:
+        """Return the records of logs that the executors open themselves."""
         rows = [(str(log.path), log.format, log.protocol, log.size, log.changed) for log in logs]
         context = self._session.sparkContext
         tasks = min(len(rows), max(4 * context.defaultParallelism, 1))
         listed = self._session.createDataFrame(
             rows, "path string, format string, protocol string, size long, changed long"
         ).repartition(tasks)
-        read = functools.partial(_read, plan=self.plan)
-        part = listed.mapInArrow(read, _schema()).persist()
-        for (text,) in part.where("note is not null").select("note").collect():
-            told = json.loads(text)
-            log = next(log for log in logs if str(log.path) == told["path"])
-            days[log.path] = set(told["days"])
-            self._count(log, told)
-            progress(log.size)
-        self._parts.append(part)
-        return days
+        return listed.mapInArrow(functools.partial(_read, plan=self.plan), _schema()).persist()
+
+    def _brought(self, addresses: list[str]) -> Any:
+        """Return the records of files that Spark brings from a Hadoop file system."""
+        files = self._session.read.format("binaryFile").load(addresses).select("path", "content")
+        return files.mapInArrow(functools.partial(_unpack, plan=self.plan), _schema()).persist()
 
     def _count(self, log: Log, told: dict[str, Any]) -> None:
         reading = ReadLog(log, self.plan.wanted)
@@ -121,21 +163,44 @@ def _read(batches: Iterator[Any], plan: Plan) -> Iterator[Any]:
             log = Log(
                 Path(row["path"]), row["format"], row["protocol"], row["size"], row["changed"]
             )
-            reading = ReadLog(log, plan.wanted)
-            told: dict[str, Any] = {"path": row["path"], "rows": {}, "rejects": {}, "kept": []}
-            days: set[int] = set()
-            for block in reading:
-                name = block.protocol
-                told["rows"][name] = told["rows"].get(name, 0) + block.records.height
-                told["rejects"][name] = told["rejects"].get(name, 0) + block.rejects.count
-                told["kept"] += [
-                    (reject.line, reject.reason, reject.text) for reject in block.rejects.kept
-                ][: 1000 - len(told["kept"])]
-                days |= days_of(block.records, plan)
-                yield from _batches(block.records.with_columns(protocol=pl.lit(name)))
-            told |= {"damage": reading.damage, "lacking": sorted(reading.lacking)}
-            told["days"] = sorted(days)
-            yield from _batches(pl.DataFrame({"note": [json.dumps(told)]}))
+            yield from _read_log(log, row["path"], plan)
+
+
+def _unpack(batches: Iterator[Any], plan: Plan) -> Iterator[Any]:
+    """Read files that came as their whole content, as `_read` does."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            with tempfile.TemporaryDirectory(prefix="mods-") as folder:
+                copy = Path(folder, HadoopFile(row["path"]).name)
+                copy.write_bytes(row["content"])
+                log = recognise(copy)
+                if isinstance(log, Log):
+                    yield from _read_log(log, row["path"], plan)
+                else:
+                    yield _told({"path": row["path"], "other": log, "days": []})
+
+
+def _read_log(log: Log, name: str, plan: Plan) -> Iterator[Any]:
+    reading = ReadLog(log, plan.wanted)
+    told: dict[str, Any] = {"path": name, "other": "", "rows": {}, "rejects": {}, "kept": []}
+    days: set[int] = set()
+    for block in reading:
+        protocol = block.protocol
+        told["rows"][protocol] = told["rows"].get(protocol, 0) + block.records.height
+        told["rejects"][protocol] = told["rejects"].get(protocol, 0) + block.rejects.count
+        told["kept"] += [
+            (reject.line, reject.reason, reject.text) for reject in block.rejects.kept
+        ][: 1000 - len(told["kept"])]
+        days |= days_of(block.records, plan)
+        yield from _batches(block.records.with_columns(protocol=pl.lit(protocol)))
+    told |= {"damage": reading.damage, "lacking": sorted(reading.lacking)}
+    yield _told(told | {"days": sorted(days)})
+
+
+def _told(told: dict[str, Any]) -> Any:
+    """Return the row that tells of a file."""
+    (batch,) = _batches(pl.DataFrame({"note": [json.dumps(told)]}))
+    return batch
 
 
 def _batches(rows: pl.DataFrame) -> Iterator[Any]:

@@ -23,8 +23,9 @@ import narwhals as nw
 import polars as pl
 
 from mods.dataset.direction import Hosts
+from mods.dataset.hadoop import is_address
 from mods.dataset.observed import DAY
-from mods.dataset.plan import MOST_REJECTS, Counts, Plan
+from mods.dataset.plan import MOST_REJECTS, Counts, DaysTouched, Plan
 from mods.dataset.protocols import Protocol
 from mods.dataset.records import Block, Reject
 from mods.dataset.windows import (
@@ -64,8 +65,26 @@ class Facts(ABC):
         self.counts = Counts()
         self.rows = 0
 
+    def find(self, addresses: Sequence[str]) -> list[Log]:
+        """Return the logs at addresses on a Hadoop file system; only Spark has any."""
+        return []
+
+    def deliver(self, pool: Path, protocols: Sequence[Protocol], address: str) -> None:
+        """Bring the features of a datapool to an address on a Hadoop file system.
+
+        Raises
+        ------
+        ConfigError
+            Where the engine writes to none.
+        """
+        raise ConfigError(f"the address {address!r} with this engine", "a path")
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a log, by its absolute path or address, is still there."""
+        return not is_address(name) and Path(name).exists()
+
     @abstractmethod
-    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> dict[Path, set[int]]:
+    def read(self, logs: Sequence[Log], progress: Callable[[int], object]) -> DaysTouched:
         """Read logs, some more at each call; return the days that the records of each touch.
 
         Days are counted from the epoch; `progress` is called with bytes read from the disk.
@@ -248,13 +267,13 @@ def read_blocks(
     counts: Counts,
     add: Callable[[Block], object],
     progress: Callable[[int], object],
-) -> dict[Path, set[int]]:
+) -> DaysTouched:
     """Read logs, several at a time, give their blocks to `add`, and count files and damage.
 
     Returns the days that the records of each log touch.
     """
     lock = threading.Lock()
-    days: dict[Path, set[int]] = {log.path: set() for log in logs}
+    days: DaysTouched = {log.path: set() for log in logs}
 
     def read(log: Log) -> None:
         reading = ReadLog(log, plan.wanted, progress)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,14 +25,15 @@ from mods.dataset.direction import Hosts
 from mods.dataset.engines import Facts, open_facts
 from mods.dataset.feature_files import Layout, place, write_features
 from mods.dataset.filters import Rules
+from mods.dataset.hadoop import HadoopFile, is_address
 from mods.dataset.manifest import Manifest
 from mods.dataset.observed import known_windows
-from mods.dataset.plan import Counts, Plan
+from mods.dataset.plan import Counts, DaysTouched, Plan
 from mods.dataset.protocols import Protocol, chosen_protocols
 from mods.dataset.summary import Summary, check, warn_of_windows, write_rejects
 from mods.dataset.windows import all_sums, window_table
-from mods.dataset.zeek import Log, find_logs
-from mods.errors import DataError
+from mods.dataset.zeek import Log, Logs, drop_twins, find_logs
+from mods.errors import ConfigError, DataError
 from mods.timerange import TimeRange, Window
 
 __all__ = ["Summary", "make_dataset"]
@@ -66,10 +68,13 @@ def make_dataset(
     Parameters
     ----------
     logs
-        Files and directories. A directory is taken as all that the sensor logged: a protocol
+        Files and directories; with Spark also addresses on a Hadoop file system, such as
+        `hdfs://namenode:8020/zeek`. A directory is taken as all that the sensor logged: a protocol
         without any log in it was quiet. Single files stand for themselves only.
     out
-        The datapool's directory; days made before are replaced where they are made again.
+        The datapool's directory; days made before are replaced where they are made again. With
+        Spark also an address: Parquet there, `<protocol>/<window>/day=<YYYY-MM-DD>`, whose days
+        are those of these logs alone.
     windows
         Names of windows, all made in one pass over the logs.
     local_nets
@@ -106,7 +111,9 @@ def make_dataset(
         Where a window, range, network or engine does not parse or is not there.
     """
     begin = time.monotonic()
-    given, out, names = [Path(path) for path in logs], Path(out), list(protocols)
+    every, names = list(logs), list(protocols)
+    addresses = [path for path in every if isinstance(path, str) and is_address(path)]
+    given = [Path(path) for path in every if path not in addresses]
     chosen = tuple(sorted({Window.parse(name) for name in windows}))
     plan = Plan(
         protocols=chosen_protocols(names),
@@ -117,38 +124,70 @@ def make_dataset(
         own_fields=own_fields,
         rules=Rules.parse(allow, never),
     )
-    found = find_logs(given)
-    built = Built.read(out, _options(plan, layout), forget=force)
-    with _writing(out), open_facts(engine, plan, out, master) as facts:
+    target = str(out) if isinstance(out, str) and is_address(out) else None
+    _check_addresses(addresses, target, engine, layout)
+    found = find_logs(given) if given or not addresses else Logs()
+    with _writing(out) as place, open_facts(engine, plan, place, master) as facts:
+        built = Built.read(place, _options(plan, layout), forget=force)
+        found.logs += facts.find(addresses)
+        drop_twins(found, given)
         new = built.changed(found.logs)
-        summary = Summary(out, facts.counts, found, unchanged=len(found.logs) - len(new))
+        summary = Summary(place, facts.counts, found, unchanged=len(found.logs) - len(new))
         with _progress(facts, progress) as read:
             dirty = built.take(new, read(new), facts.minutes)
-            summary.rejects_file = write_rejects(out, facts.counts, [log.path for log in new])
-            directory = any(path.is_dir() for path in given)
+            directory = any(path.is_dir() for path in given) or bool(addresses)
             made = _made(plan, built, everything=bool(names) or directory, counts=facts.counts)
-            stored = partial(_stored, out, plan, made, layout)
-            days, gone = _days(built, plan, dirty, stored)
+            stored = partial(_stored, place, plan, made, layout)
+            gone = built.gone_days(facts.exists)
+            days, unmade = _days(built, plan, dirty, gone, stored)
             needed = {day + n for day in days for n in range(days_reached(plan.windows) + 1)}
-            read(built.touching(needed, besides=new))
+            again = built.touching(needed, new, facts.exists)
+            read(again)
+        summary.rejects_file = write_rejects(place, facts.counts, [*new, *again])
         facts.finish()
         summary.protocols = [protocol.name for protocol in made]
         summary.days = [_EPOCH + timedelta(days=day) for day in days]
-        check(summary, plan, gone=gone, anything=bool(built.days))
-        _write_windows(summary, facts, built, made, layout)
-        if new or days:
+        check(summary, plan, gone=unmade, anything=bool(built.days))
+        _write_windows(place, summary, facts, built, made, layout)
+        if target is not None:
+            facts.deliver(place, made, target)
+            summary.out = HadoopFile(target)
+        elif new or days:
             built.write()
     warn_of_windows(summary)
     summary.seconds = time.monotonic() - begin
     return summary
 
 
+def _check_addresses(logs: Sequence[str], target: str | None, engine: str, layout: Layout) -> None:
+    """Refuse addresses on a Hadoop file system where they can be of no use."""
+    addresses = [*logs, target] if target else logs
+    if addresses and engine != "spark":
+        raise ConfigError(
+            f"the address {addresses[0]!r} with the engine {engine!r}",
+            "a path",
+            "Add --engine spark, which reads and writes on any Hadoop file system.",
+        )
+    if target and layout not in ("tree", "parquet"):
+        raise ConfigError(
+            f"the layout {layout!r} at the address {target!r}", "Parquet partitioned by day"
+        )
+
+
 @contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Say what a folder that cannot be written to, or a full disk, means."""
+def _writing(out: Path | str) -> Iterator[Path]:
+    """Give the folder to write in; say what one that cannot be written to, or a full disk, means.
+
+    What goes to an address on a Hadoop file system is made in a temporary folder.
+    """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        yield
+        if isinstance(out, str) and is_address(out):
+            with tempfile.TemporaryDirectory(prefix="mods-") as folder:
+                yield Path(folder)
+            return
+        place = Path(out)
+        place.mkdir(parents=True, exist_ok=True)
+        yield place
     except OSError as error:
         raise DataError(
             f"cannot write to {str(out)!r}: {error.strerror or error}",
@@ -188,21 +227,26 @@ def _stored(out: Path, plan: Plan, protocols: Sequence[Protocol], layout: Layout
 
 
 def _days(
-    built: Built, plan: Plan, dirty: set[int], stored: Callable[[int], bool]
+    built: Built, plan: Plan, dirty: set[int], gone: set[int], stored: Callable[[int], bool]
 ) -> tuple[list[int], list[date]]:
     """Return the days to build, and those that should be, but of which a log is gone."""
     wanted = days_to_build(dirty, plan.windows) & built.days
     wanted |= {day for day in built.days if not stored(day)}
     reach = days_reached(plan.windows)
-    unmade = {day - n for day in built.gone_days() for n in range(reach + 1)} & wanted
+    unmade = {day - n for day in gone for n in range(reach + 1)} & wanted
     return sorted(wanted - unmade), [_EPOCH + timedelta(days=day) for day in sorted(unmade & dirty)]
 
 
 def _write_windows(
-    summary: Summary, facts: Facts, built: Built, protocols: Sequence[Protocol], layout: Layout
+    pool: Path,
+    summary: Summary,
+    facts: Facts,
+    built: Built,
+    protocols: Sequence[Protocol],
+    layout: Layout,
 ) -> None:
     plan = facts.plan
-    manifest = Manifest.load(summary.out)
+    manifest = Manifest.load(pool)
     spans = np.array(built.spans, dtype=np.int64).reshape(-1, 2)
     numbers = [(day - _EPOCH).days for day in summary.days]
     for window in plan.windows:
@@ -217,7 +261,7 @@ def _write_windows(
             for protocol in protocols:
                 table = _table(facts, protocol, window, starts, known)
                 summary.written += write_features(
-                    summary.out, protocol.name, window, table, layout=layout, manifest=manifest
+                    pool, protocol.name, window, table, layout=layout, manifest=manifest
                 )
         summary.windows[window.name] = (total, known_total)
     if summary.written:
@@ -267,7 +311,7 @@ def _runs(days: Sequence[int]) -> Iterator[tuple[int, int]]:
     yield first, last
 
 
-Read = Callable[[Sequence[Log]], dict[Path, set[int]]]
+Read = Callable[[Sequence[Log]], DaysTouched]
 
 
 @contextmanager
@@ -285,7 +329,7 @@ def _progress(facts: Facts, wanted: bool) -> Iterator[Read]:
             seconds = max(time.monotonic() - begin, 1e-9)
             bar.set_postfix_str(f"{facts.rows / seconds:,.0f} rows/s", refresh=False)
 
-        def read(logs: Sequence[Log]) -> dict[Path, set[int]]:
+        def read(logs: Sequence[Log]) -> DaysTouched:
             bar.total = (bar.total or 0) + sum(log.size for log in logs)
             return facts.read(logs, advance)
 

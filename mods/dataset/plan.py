@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mods.dataset.direction import Hosts
 from mods.dataset.filters import Rules
+from mods.dataset.hadoop import LogFile
 from mods.dataset.protocols import PROTOCOLS, Protocol
 from mods.dataset.records import Reject
 from mods.timerange import TimeRange, Window
 
-__all__ = ["MOST_REJECTS", "Counts", "Plan"]
+__all__ = ["MOST_REJECTS", "Counts", "DaysTouched", "Plan"]
 
+#: The days, counted from the epoch, that the records of each log touch.
+DaysTouched = dict[LogFile, set[int]]
 #: Rejected lines that are kept of one run; all are counted.
 MOST_REJECTS = 100_000
 #: What is read of a protocol that was not asked for: its records still say when the sensor
@@ -62,7 +64,8 @@ class Plan:
 class Counts:
     """What became of the logs, for the summary.
 
-    `rows` and the others count by protocol; `damaged` has files, their damage and the rows saved.
+    `rows` and the others count by protocol; `damaged` has files, their damage and the rows saved;
+    `others` are files that proved to be no logs, and why.
     """
 
     files: Counter[str] = field(default_factory=Counter)
@@ -71,6 +74,7 @@ class Counts:
     out_of_range: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
-    damaged: list[tuple[Path, str, int]] = field(default_factory=list)
-    lacking: dict[tuple[str, str], Path] = field(default_factory=dict)
-    kept_rejects: list[tuple[Path, Reject]] = field(default_factory=list)
+    damaged: list[tuple[LogFile, str, int]] = field(default_factory=list)
+    lacking: dict[tuple[str, str], LogFile] = field(default_factory=dict)
+    others: list[tuple[LogFile, str]] = field(default_factory=list)
+    kept_rejects: list[tuple[LogFile, Reject]] = field(default_factory=list)

@@ -120,15 +120,16 @@ def pseudonymise_logs(
         Where writing fails, or the copies would lie among the logs.
     """
     pseudonyms = Pseudonyms(key)
-    base = Path(os.path.commonpath([log.path.resolve().parent for log in logs]))
+    paths = [Path(str(log.path)).resolve() for log in logs]
+    base = Path(os.path.commonpath([path.parent for path in paths]))
     if out.resolve().is_relative_to(base):
         raise DataError(
             f"the copies would lie in {str(out)!r}, among the logs", mend="Name another folder."
         )
     written: list[Path] = []
     dropped = 0
-    for log in logs:
-        place = out / log.path.resolve().relative_to(base)
+    for log, source in zip(logs, paths, strict=True):
+        place = out / source.relative_to(base)
         with ExitStack() as stack:
             files: dict[str, IO[bytes]] = {}
             for block in ReadLog(log, {name: _read(name) for name in PROTOCOLS}):

@@ -11,8 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from mods.dataset.built import name_of
+from mods.dataset.hadoop import LogFile
 from mods.dataset.plan import Counts, Plan
-from mods.dataset.zeek import Logs
+from mods.dataset.zeek import Log, Logs
 from mods.errors import DataError, ModsWarning
 from mods.files import write_aside
 
@@ -35,7 +37,7 @@ _TITLES = (
 class Summary:
     """What was read and what was made of it."""
 
-    out: Path
+    out: LogFile
     counts: Counts
     logs: Logs
     protocols: list[str] = field(default_factory=list)
@@ -48,6 +50,11 @@ class Summary:
     written: list[Path] = field(default_factory=list)
     rejects_file: Path | None = None
     seconds: float = 0.0
+
+    @property
+    def not_used(self) -> list[tuple[LogFile, str]]:
+        """Files that are no logs or cannot be read, and why."""
+        return [*self.logs.unreadable, *self.logs.others, *self.counts.others]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -75,10 +82,7 @@ class Summary:
                 {"file": str(path), "damage": what, "rows_saved": rows}
                 for path, what, rows in counts.damaged
             ],
-            "not_used": [
-                {"file": str(path), "reason": reason}
-                for path, reason in (*self.logs.unreadable, *self.logs.others)
-            ],
+            "not_used": [{"file": str(path), "reason": reason} for path, reason in self.not_used],
             "seconds": round(self.seconds, 3),
         }
 
@@ -92,9 +96,8 @@ class Summary:
             )
         if self.unchanged:
             lines.append(f"{self.unchanged} logs have not changed since they were read")
-        not_used = len(self.logs.others) + len(self.logs.unreadable)
-        if not_used:
-            lines.append(f"{not_used} other files not used (--json names them)")
+        if self.not_used:
+            lines.append(f"{len(self.not_used)} other files not used (--json names them)")
         if self.rejects_file is not None:
             lines.append(f"lines that are no records: {self.rejects_file}")
         rows = sum(self.counts.rows.values())
@@ -117,17 +120,17 @@ class Summary:
         return lines
 
 
-def write_rejects(out: Path, counts: Counts, read: Iterable[Path]) -> Path | None:
+def write_rejects(out: Path, counts: Counts, read: Iterable[Log]) -> Path | None:
     """Keep the lines that are no records aside, with their reasons, as `rejects.tsv`.
 
     What the file tells of logs that were not `read` this time stays.
     """
     path = out / "rejects.tsv"
-    again = {str(file) for file in read}
+    again = {name_of(log.path) for log in read}
     head, *before = path.read_text().splitlines() if path.is_file() else [_REJECTS]
     rows = [row for row in before if row.split("\t", 1)[0] not in again]
-    for file, reject in sorted(counts.kept_rejects, key=lambda kept: (kept[0], kept[1].line)):
-        rows.append(f"{file}\t{reject.line}\t{reject.reason}\t{reject.text}")
+    for file, reject in sorted(counts.kept_rejects, key=lambda kept: (str(kept[0]), kept[1].line)):
+        rows.append(f"{name_of(file)}\t{reject.line}\t{reject.reason}\t{reject.text}")
     if not rows:
         path.unlink(missing_ok=True)
         return None
@@ -157,7 +160,7 @@ def check(summary: Summary, plan: Plan, gone: Sequence[date], anything: bool) ->
     counts, found = summary.counts, summary.logs
     for path, reason in found.unreadable:
         _warn(f"{path}: left out ({reason})")
-    for path, damage, rows in sorted(counts.damaged):
+    for path, damage, rows in sorted(counts.damaged, key=str):
         _warn(f"{path}: {damage}; the {rows:,} rows before the damage are used")
     for (protocol, name), path in sorted(counts.lacking.items()):
         _warn(

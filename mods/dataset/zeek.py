@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mods.dataset.hadoop import LogFile
 from mods.dataset.protocols import PROTOCOLS
 from mods.dataset.records import Block, Rejects, empty_records
 from mods.dataset.streams import BLOCK, Lines
@@ -25,17 +26,18 @@ from mods.dataset.zeek_parquet import read_parquet
 from mods.dataset.zeek_tsv import Header, TsvReader
 from mods.errors import DataError, NotFoundError
 
-__all__ = ["Log", "Logs", "ReadLog", "find_logs"]
+__all__ = ["Log", "Logs", "ReadLog", "drop_twins", "find_logs", "recognise"]
 
 _NAME = re.compile(rf"({'|'.join(PROTOCOLS)})(?=[._]|-\d|$)")
-Format = Literal["tsv", "json", "parquet"]
+#: `unknown` is a file on a Hadoop file system that is not opened yet.
+Format = Literal["tsv", "json", "parquet", "unknown"]
 
 
 @dataclass(frozen=True)
 class Log:
     """A file with records: its protocol ("" in a stream of many), bytes and time of change (ns)."""
 
-    path: Path
+    path: LogFile
     format: Format
     protocol: str
     size: int
@@ -51,8 +53,8 @@ class Logs:
     """
 
     logs: list[Log] = field(default_factory=list)
-    others: list[tuple[Path, str]] = field(default_factory=list)
-    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+    others: list[tuple[LogFile, str]] = field(default_factory=list)
+    unreadable: list[tuple[LogFile, str]] = field(default_factory=list)
 
 
 def find_logs(paths: Iterable[Path | str]) -> Logs:
@@ -92,19 +94,21 @@ def find_logs(paths: Iterable[Path | str]) -> Logs:
             f"logs of {', '.join(PROTOCOLS)}, as TSV, JSON or Parquet",
             "Name Zeek's log directory or single log files.",
         )
-    _drop_twins(found, given)
+    drop_twins(found, given)
     found.logs.sort(key=lambda log: str(log.path))
     return found
 
 
-def _drop_twins(found: Logs, given: list[Path]) -> None:
+def drop_twins(found: Logs, given: Iterable[Path] = ()) -> None:
     """Leave out a packed log beside which the same lies unpacked: its packing is not finished."""
-    paths = {log.path for log in found.logs}
+    names, named = {str(log.path) for log in found.logs}, {str(path) for path in given}
     for log in list(found.logs):
-        plain = log.path.with_suffix("")
-        if log.path.suffix in (".gz", ".zst") and plain in paths and log.path not in given:
+        name = str(log.path)
+        plain = name.removesuffix(".gz").removesuffix(".zst")
+        if plain != name and plain in names and name not in named:
             found.logs.remove(log)
-            found.unreadable.append((log.path, f"{plain.name} lies unpacked beside it"))
+            reason = f"{plain.rpartition('/')[2]} lies unpacked beside it"
+            found.unreadable.append((log.path, reason))
 
 
 def _files(path: Path, seen: set[tuple[int, int]], found: Logs) -> Iterator[Path]:
@@ -128,7 +132,7 @@ def _files(path: Path, seen: set[tuple[int, int]], found: Logs) -> Iterator[Path
 
 def _look(path: Path, found: Logs) -> None:
     try:
-        log = _recognise(path)
+        log = recognise(path)
     except OSError as error:
         found.unreadable.append((path, error.strerror or str(error)))
         return
@@ -138,7 +142,7 @@ def _look(path: Path, found: Logs) -> None:
         found.logs.append(log)
 
 
-def _recognise(path: Path) -> Log | str:
+def recognise(path: Path) -> Log | str:
     """Return the log that a file is, or why it is none."""
     status = path.stat()
 
@@ -226,6 +230,12 @@ class ReadLog:
         self._wanted = wanted
         self._progress = progress
 
+    @property
+    def _file(self) -> Path:
+        path = self.log.path
+        assert isinstance(path, Path), "a file on a Hadoop file system is copied before"
+        return path
+
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks of records, each of one protocol."""
         if self.log.format == "parquet":
@@ -236,7 +246,7 @@ class ReadLog:
             reader = JsonReader(self._wanted, self.log.protocol)
         else:
             reader = TsvReader(self._wanted, self.log.protocol)
-        lines = Lines(self.log.path, self._progress)
+        lines = Lines(self._file, self._progress)
         number = 1
         for block in lines:
             yield from reader.read(block, number)
@@ -252,6 +262,6 @@ class ReadLog:
     def _parquet(self) -> Iterator[Block]:
         fields = self._wanted.get(self.log.protocol, ())
         try:
-            yield from read_parquet(self.log.path, self.log.protocol, fields, self._progress)
+            yield from read_parquet(self._file, self.log.protocol, fields, self._progress)
         except OSError as error:
             self.damage = str(error)

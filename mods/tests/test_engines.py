@@ -11,13 +11,14 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mods.dataset.direction import Hosts
 from mods.dataset.make_dataset import make_dataset
-from mods.errors import ConfigError, ModsWarning
+from mods.errors import ConfigError, ModsWarning, NotFoundError
 from mods.tests import zeek_writer as writer
 from mods.tests.test_windows import assert_agrees, logs, records
 
@@ -130,8 +131,6 @@ def assert_filtered(folder, engine, **more):
 )
 def test_the_pattern_of_a_network_matches_its_hosts_and_no_other(network, data):
     """Read by Rust's regular expressions, as Polars does, beside `ipaddress`."""
-    import polars as pl
-
     size = network.num_addresses - 1
     inside = [str(network[data.draw(st.integers(0, size))]) for _ in range(3)]
     beside = [str(data.draw(st.ip_addresses())) for _ in range(3)]
@@ -150,6 +149,14 @@ def test_an_unknown_engine_is_told(tmp_path):
         make_dataset([tmp_path / "conn.log"], tmp_path / "pool", engine="polar")
 
 
+def test_an_address_needs_spark(tmp_path):
+    with pytest.raises(ConfigError, match=r"'hdfs://node/zeek' with the engine 'polars'; expect"):
+        make_dataset(["hdfs://node/zeek"], tmp_path / "pool")
+    with pytest.raises(ConfigError, match=r"'hdfs://node/pool' with the engine 'duckdb'; expect"):
+        make_dataset([tmp_path], "hdfs://node/pool", engine="duckdb")
+    assert not (tmp_path / "pool").exists()
+
+
 class TestSpark:
     """Where PySpark and Java are installed."""
 
@@ -164,6 +171,59 @@ class TestSpark:
     @pytest.mark.filterwarnings("ignore")  # PySpark's own, of pandas 3 and sockets left open
     def test_it_equals_the_others(self, tmp_path):
         assert_filtered(tmp_path, "spark", master="local[2]")
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(900)
+    @pytest.mark.filterwarnings("ignore")
+    def test_logs_at_addresses_of_a_hadoop_file_system(self, tmp_path):
+        """By address, as on HDFS: gz files in directories, beside what is no log."""
+        source = mixed()
+        for name, records_of in source.items():
+            for part in range(3):
+                text = writer.tsv(name, records_of[part::3])
+                writer.write(tmp_path / f"logs/day-{part}/{name}.log.gz", text, pack=True)
+        writer.write(tmp_path / "logs/day-0/conn.log", writer.tsv("conn", source["conn"][::3]))
+        writer.write(tmp_path / "logs/notes.txt", "no log")
+        address = f"file://{tmp_path}/logs"
+
+        def made():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ModsWarning)
+                return make_dataset(
+                    [address],
+                    tmp_path / "pool",
+                    engine="spark",
+                    master="local[2]",
+                    progress=False,
+                )
+
+        summary = made()
+        assert summary.counts.rows == {"conn": 100, "dns": 100}
+        assert sorted((path.name, why) for path, why in summary.not_used) == [
+            ("conn.log.gz", "conn.log lies unpacked beside it"),
+            ("notes.txt", "no Zeek log"),
+        ]
+        whole = {**source, "ssh": []}
+        assert_agrees(tmp_path / "pool", whole, ["conn", "dns", "ssh"], ["w01h-s10m"])
+        assert made().written == []
+
+        pool = f"file://{tmp_path}/by-day"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ModsWarning)
+            for _ in range(2):  # the second run replaces the days
+                told = make_dataset([address], pool, engine="spark", progress=False).text
+        assert told.endswith(f"files written in {pool}")
+        for protocol in ("conn", "dns"):
+            path = f"{protocol}/2019/06/01/w01h-s10m.tsv"
+            day = tmp_path / "by-day" / protocol / "w01h-s10m" / "day=2019-06-01"
+            stored = pl.concat(pl.read_parquet(part) for part in day.glob("*.parquet"))
+            written = pl.read_csv(tmp_path / "pool" / path, separator="\t", infer_schema=False)
+            columns = written.columns[2:]
+            assert stored.columns == written.columns
+            stored = stored.sort("window_start").select(columns)
+            assert stored.equals(written.select(pl.col(columns).replace("", None).cast(pl.Float64)))
+        with pytest.raises(NotFoundError, match="cannot list 'file:///nowhere/zeek'"):
+            make_dataset(["file:///nowhere/zeek"], tmp_path / "pool", engine="spark")
 
     @pytest.mark.slow
     @pytest.mark.timeout(900)

@@ -270,6 +270,22 @@ class TestBuildingAgain:
         assert summary.counts.files == {"conn": 48, "dns": 48}
         assert_agrees(tmp_path / "pool", logs, ["conn", "dns", "ssh"], ["w01h-s10m"])
 
+    def test_rejects_are_told_once_by_whatever_path_a_log_is_read_again(
+        self, tmp_path, monkeypatch
+    ):
+        sensor(tmp_path / "logs", range(1))
+        monkeypatch.chdir(tmp_path)
+        bad = writer.tsv("conn", [conn(DAY + MINUTE)]) + "no record\n"
+        writer.write(tmp_path / "logs/day-0/conn.bad.log", bad)
+        make(["logs"], "pool")
+        sensor(tmp_path / "logs", range(2))
+        make(["logs/day-1"], "pool")
+        rejects = (tmp_path / "pool/rejects.tsv").read_text().splitlines()
+        (row,) = rejects[1:]
+        path, _line, reason, text = row.split("\t")
+        assert path == str((tmp_path / "logs/day-0/conn.bad.log").resolve())
+        assert (reason, text) == ("1 fields where the header names 13", "no record")
+
     def test_a_new_day_and_a_grown_log_give_what_one_run_gives(self, tmp_path):
         source, pool = tmp_path / "logs", tmp_path / "pool"
         sensor(source, range(4))

@@ -361,7 +361,7 @@ class TestFinding:
 
         monkeypatch.setattr(os, "listdir", denied)
         found = find_logs([tmp_path])
-        assert [log.path.parent.name for log in found.logs] == ["a"]
+        assert [Path(str(log.path)).parent.name for log in found.logs] == ["a"]
         assert [(p.name, why) for p, why in found.unreadable] == [("b", "Permission denied")]
 
     @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_real_logs(real_data):
     rows = {}
     for log in found.logs:
         reading = ReadLog(log, WANTED)
-        name = str(log.path.relative_to(real_data / "zeek"))
+        name = str(log.path).removeprefix(f"{real_data / 'zeek'}/")
         rows[name] = sum(block.records.height + 10**6 * block.rejects.count for block in reading)
         assert (reading.damage == "truncated gzip") == (name == "http.log.corrupt.gz")
     assert rows == {
