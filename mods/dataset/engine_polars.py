@@ -92,7 +92,7 @@ class PolarsFacts(Facts):
         """Add the facts of records of a protocol; from any thread."""
         records = pl.concat(frames)
         inside = records
-        if self.plan.time_range is not None:
+        if self.plan.time_range is not None and records.height:
             inside = collected(in_range(lazy(records), self.plan))
         left_out = outside = 0
         minutes = None

@@ -252,6 +252,8 @@ def marked(records: Lazy, plan: Plan, hidden: Mapping[Hosts, Sequence[str]]) -> 
 
 def days_of(records: pl.DataFrame, plan: Plan) -> set[int]:
     """Return the days that records in the plan's range touch."""
+    if records.is_empty():  # of an unknown protocol, without a single column
+        return set()
     if plan.time_range is not None:
         records = collected(in_range(lazy(records.select("ts")), plan))
     times = records["ts"]

@@ -177,6 +177,8 @@ def typed_from_text(
         kind = FIELDS[name]
         if name not in text.columns:
             columns.append(pl.lit(None, _COLUMN.get(kind, pl.String)).alias(name))
+            if name == "ts":
+                complaints.append(pl.lit("ts is unset, no time"))
             continue
         if kind == "time":
             text = text.with_columns(epoch_text(text[name]))

@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from mods.dataset.protocols import FIELDS
-from mods.dataset.records import Block, Rejects, raw_type, typed, typed_from_text
+from mods.dataset.records import Block, Rejects, empty_records, raw_type, typed, typed_from_text
 
 __all__ = ["JsonReader"]
 
@@ -80,8 +80,11 @@ class JsonReader:
                 parts.setdefault(protocol, []).append(row | {"line": number})
         for protocol in sorted(parts.keys() | rejects.keys()):
             fields = self._wanted.get(protocol, ())
+            if protocol not in parts:
+                yield Block(protocol or "unknown", empty_records(fields), rejects[protocol])
+                continue
             schema = dict.fromkeys(fields, pl.String) | {"line": pl.Int64}
-            frame = pl.DataFrame(parts.get(protocol, []), schema=schema)
+            frame = pl.DataFrame(parts[protocol], schema=schema)
             records, bad = typed_from_text(frame, fields, empty=None)
             found = rejects.get(protocol, Rejects())
             for number, reason in bad.iter_rows():
