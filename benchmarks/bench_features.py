@@ -1,10 +1,13 @@
 """How fast logs become features, beside `zcat | wc -l` and hand-written DuckDB SQL.
 
     python benchmarks/bench_features.py [--records 5000000] [--folder DIR] [--runs 3]
+        [--days 2] [--window w01h-s01m] [--engine spark --master 'local[1]'] [--zat PYTHON]
 
 Makes conn records of one day in 24 gzip files (kept in DIR and reused), then runs
 each program in turn and prints medians, ratios and peak memory.  The numbers that
-MODS writes are checked against DuckDB's: a fast wrong answer is no answer.
+MODS writes are checked against DuckDB's: a fast wrong answer is no answer.  `--zat`
+names a Python that has Zeek Analysis Tools (`pip install zat` in an environment of its
+own): it only loads the same records, unpacked.
 
 Floors: at most 1.5 times DuckDB SQL, at most 2.5 times `zcat | wc -l`, at most 2 GiB.
 """
@@ -15,6 +18,7 @@ import argparse
 import gzip
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -221,6 +225,28 @@ duckdb.sql(f'''
 """
 
 
+ZAT = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from zat.log_to_dataframe import LogToDataFrame
+print(sum(len(LogToDataFrame().create_dataframe(log)) for log in sys.argv[1:]))
+"""
+
+
+def unpacked(folder: Path, days: list[str]) -> list[str]:
+    """Unpack logs once, beside the packed ones, and return their paths."""
+    paths = []
+    for day in days:
+        for packed in sorted(Path(day).glob("*.log.gz")):
+            path = folder / f"unpacked-{packed.parent.name}" / packed.stem
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                with gzip.open(packed) as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+            paths.append(str(path))
+    return paths
+
+
 def ours(pool: Path, window: str) -> pl.DataFrame:
     """Read back what MODS wrote, as DuckDB's table."""
     frame = pl.concat(
@@ -258,6 +284,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--engine", default="polars", choices=["polars", "duckdb", "spark"])
+    parser.add_argument("--master", help="the Spark cluster, with --engine spark")
+    parser.add_argument("--zat", help="a Python with Zeek Analysis Tools, to measure beside")
     parser.add_argument("--window", default="w01h-s10m")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "mods-bench"))
     options = parser.parse_args()
@@ -266,6 +294,7 @@ def main() -> None:
     days = [str(logs / f"day-{day:02d}") for day in range(options.days)]
     mods = [sys.executable, "-m", "mods.cli", "features", *days, "--protocol", "conn", "--json"]
     mods += ["--window", options.window, "--engine", options.engine]
+    mods += ["--master", options.master] if options.master else []
     from mods.timerange import Window
 
     window = Window.parse(options.window)
@@ -274,6 +303,10 @@ def main() -> None:
         "duckdb_sql": [],
         "mods": [],
     }
+    zat = {}
+    if options.zat:
+        figures["zat_loads"] = []
+        zat["zat_loads"] = [options.zat, "-c", ZAT, *unpacked(logs, days)]
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         table, pool = Path(scratch, "sql.parquet"), Path(scratch, "pool")
         globs = [f"{day}/*.log.gz" for day in days]
@@ -284,6 +317,7 @@ def main() -> None:
                 "zcat": ["sh", "-c", f"zcat {' '.join(globs)} | wc -l"],
                 "duckdb_sql": sql,
                 "mods": [*mods, "--out", str(pool), "--force"],
+                **zat,
             }.items():
                 measured, told = timed(command)
                 figures[name].append(measured)
@@ -307,7 +341,7 @@ def main() -> None:
             "cpu_seconds": round(processor[name], 2),
             "peak_mib": round(max(peak for _, _, peak in runs)),
         }
-    for name in ("zcat", "duckdb_sql"):
+    for name in ("zcat", "duckdb_sql", *zat):
         document[f"times_{name}"] = round(seconds["mods"] / seconds[name], 2)
         document[f"times_{name}_cpu"] = round(processor["mods"] / processor[name], 2)
     print(json.dumps(document, indent=2))

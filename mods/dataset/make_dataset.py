@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -187,12 +188,21 @@ def _writing(out: Path | str) -> Iterator[Path]:
             return
         place = Path(out)
         place.mkdir(parents=True, exist_ok=True)
+        _clear(place)
         yield place
     except OSError as error:
         raise DataError(
             f"cannot write to {str(out)!r}: {error.strerror or error}",
             mend="Check the folder's permissions and the space left on the disk.",
         ) from error
+
+
+def _clear(pool: Path) -> None:
+    """Remove what runs that were killed left behind, a day ago or longer."""
+    for folder in pool.glob(".facts.*.partial"):
+        with suppress(OSError):  # another run removes it too, or it is not ours
+            if time.time() - folder.stat().st_mtime > 86400:
+                shutil.rmtree(folder)
 
 
 def _options(plan: Plan, layout: Layout) -> dict[str, Any]:

@@ -329,6 +329,15 @@ class TestBuildingAgain:
             p: c for p, c in before.items() if "/01/" in p
         }
 
+    def test_what_a_killed_run_left_is_removed_in_the_end(self, tmp_path):
+        sensor(tmp_path / "logs", range(1))
+        for name, age in (("old", 90_000), ("new", 10)):
+            left = tmp_path / f"pool/.facts.{name}.partial"
+            (left / "sums").mkdir(parents=True)
+            os.utime(left, (time.time() - age,) * 2)
+        make([tmp_path / "logs"], tmp_path / "pool")
+        assert [p.name for p in (tmp_path / "pool").glob(".facts*")] == [".facts.new.partial"]
+
     def test_other_options_are_other_numbers(self, tmp_path):
         sensor(tmp_path / "logs", range(1))
         make([tmp_path / "logs"], tmp_path / "pool")
