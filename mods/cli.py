@@ -26,6 +26,7 @@ COMMANDS = {
     "simulate": "simulate the Zeek logs of a network, with labelled incidents",
     "features": "turn Zeek logs into a datapool of windowed features",
     "train": "train a model on a datapool or table",
+    "tune": "search for the hyper-parameters of a model type",
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
     "models": "list the models at hand",

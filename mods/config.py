@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_LOCAL_NETS",
     "DEFAULT_QUERY",
     "DEFAULT_WINDOW",
+    "SEARCH_SPACES",
     "Folders",
     "folders",
     "local_nets",
@@ -57,6 +58,28 @@ DEFAULT_LOCAL_NETS = (
     "fe80::/10",
     "::1/128",
 )
+
+_ANY: dict[str, tuple[float, ...]] = {
+    "learning_rate": (3e-4, 6e-4, 1e-3, 2e-3),
+    "dropout_rate": (0.0, 0.1, 0.2, 0.3),
+    "blocks": (16, 32, 48, 64),
+    "sequence_len": (24, 36, 48, 72),
+}
+_STACKED: dict[str, tuple[float, ...]] = _ANY | {"stacked_blocks": (1, 2, 3)}
+#: What `mods tune` tries for each model type; the defaults are in every list.
+SEARCH_SPACES: dict[str, dict[str, tuple[float, ...]]] = {
+    "MLP": _STACKED,
+    "Conv1D": _STACKED,
+    "autoencoderMLP": _STACKED,
+    "LSTM": _ANY,
+    "GRU": _ANY,
+    "bidirectLSTM": _ANY,
+    "seq2seqLSTM": _ANY,
+    "stackedLSTM": _STACKED,
+    "attentionLSTM": _ANY,
+    "TCN": _ANY,
+    "stackedTCN": _STACKED,
+}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-interrupted", action="store_true", help="at Ctrl-C, write the best model so far"
     )
-    _add_hyperparameters(parser.add_argument_group("hyper-parameters"))
+    add_hyperparameters(parser.add_argument_group("hyper-parameters"))
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> Report:
     return Report(_text(document), document)
 
 
-def _add_hyperparameters(group: Any) -> None:
+def add_hyperparameters(group: Any) -> None:
+    """Declare an option for each hyper-parameter, from where they are defined."""
     from mods.models.hyperparameters import Hyperparameters
 
     for item in dataclasses.fields(Hyperparameters):
