@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
     "models": "list the models at hand",
+    "serve": "serve all of it over HTTP",
     "trainings": "list the trainings of the service",
     "import": "turn a model bundle of the original MODS into one of ours",
 }

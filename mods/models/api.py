@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mods import config
 from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
-from mods.models import request_data, schemas
+from mods.models import request_data, schemas, tally
 from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.registry import DEFAULT, list_models, model_path
@@ -92,6 +92,11 @@ def get_metadata() -> dict[str, Any]:
 
 def warm() -> None:
     """Load the default model and compile its forecast, so that the first request is quick."""
+    warm_default()
+
+
+def warm_default() -> bool:
+    """Do what `warm` does; return whether the default model is ready."""
     try:
         model = _load(DEFAULT)
         model.backtest(request_data.read_sample().frame.iloc[-WARM_ROWS:])
@@ -101,6 +106,9 @@ def warm() -> None:
     except Exception:
         # Whatever else goes wrong here would keep the service from starting at all.
         logger.exception("a failure of ours: the default model cannot be warmed")
+    else:
+        return True
+    return False
 
 
 def get_predict_args() -> dict[str, Any]:
@@ -315,6 +323,7 @@ def _table(
         )
     table = forecast(_InBatches(model, arguments["batch_size"]), frame, include=shown)
     chosen = (table["step"] <= horizon) & table["column"].isin(columns or known)
+    tally.add(int(chosen.sum()))
     return table[chosen].reset_index(drop=True)
 
 

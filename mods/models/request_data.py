@@ -73,7 +73,7 @@ def upload_file(upload: Any) -> Iterator[Path | None]:
         name = Path(str(upload.original_filename or "upload").replace("\\", "/")).name
         name = _UNSAFE.sub("_", name)[-100:].lstrip(".-") or "upload"
         try:
-            folder = Path(tempfile.mkdtemp(prefix="mods-upload-"))
+            folder = Path(tempfile.mkdtemp(prefix="mods-upload-", dir=received.parent))
             path = received.replace(folder / name)
         except OSError as error:
             raise DataError(
