@@ -70,8 +70,9 @@ def predict_arguments() -> dict[str, fields.Field]:
         ),
         "data": _file(
             "A table to forecast (TSV, CSV or Parquet, with window_start or with rows that are "
-            "consecutive windows), or a datapool as zip. Without it the service's datapool is "
-            "used, or the sample where there is none."
+            "consecutive windows), a datapool as zip, or Zeek logs (TSV, JSON lines or Parquet, "
+            "plain, gzip or zstd, or a zip of them), of which the features are then made. Without "
+            "it the service's datapool is used, or the sample where there is none."
         ),
         "time_range": _text(
             None,
