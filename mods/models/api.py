@@ -30,6 +30,7 @@ from mods.models.responses import (
     png_answer,
 )
 from mods.models.trainings import list_trainings, recorded
+from mods.models.url_data import url_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +145,14 @@ def predict(**arguments: Any) -> dict[str, Any] | BytesIO:
         collected_warnings() as heard,
         request_data.upload_file(arguments.get("data") or None) as path,
     ):
-        return _predict(schemas.complete(arguments, get_predict_args()), path, heard)
+        asked = schemas.complete(arguments, get_predict_args())
+        url = (asked["url"] or "").strip()
+        if not url:
+            return _predict(asked, path, heard)
+        if path is not None:
+            raise DataError("both 'data' and 'url'", "one of them")
+        with url_file(url) as fetched:
+            return _predict(asked, fetched, heard)
 
 
 def train(**arguments: Any) -> dict[str, Any]:
