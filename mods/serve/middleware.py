@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import logging
 import math
 import re
@@ -182,7 +183,7 @@ def limited(options: ServeOptions, metrics: Metrics) -> Middleware:
             )
         try:
             async with asyncio.timeout(options.timeout):
-                await _read_form(request)
+                await _read_body(request)
                 if kind == "predict":
                     return await predicted(request, handler)
                 return await handler(request)
@@ -200,19 +201,25 @@ def _kind(request: web.Request) -> str:
     return last if request.method == "POST" and last in ("predict", "train") else ""
 
 
-async def _read_form(request: web.Request) -> None:
-    """Read a form; what is none is the client's mistake and not a failure of ours."""
-    if not request.content_type.startswith(("multipart/", "application/x-www-form-urlencoded")):
-        return
+async def _read_body(request: web.Request) -> None:
+    """Read a form or JSON; what is none is the client's mistake and not a failure of ours."""
+    kind = request.content_type
     try:
-        await request.post()
+        if kind.startswith(("multipart/", "application/x-www-form-urlencoded")):
+            await request.post()
+        elif kind.endswith("json") and await request.read():
+            await request.json()
     except web.HTTPException:
         raise
     except (ValueError, LookupError, AssertionError, RuntimeError) as error:
+        # RuntimeError: also JSON that is nested too deeply.
+        document = {
+            "error": "BadRequest",
+            "message": f"the body cannot be read as {kind}, which Content-Type says it is. Send "
+            "arguments in the address, and a file as multipart/form-data, for example with curl -F.",
+        }
         raise web.HTTPBadRequest(
-            text='{"error": "BadRequest", "message": "the body cannot be read as the form that '
-            'Content-Type says it is. Send it as multipart/form-data, for example with curl -F."}',
-            content_type="application/json",
+            text=json.dumps(document), content_type="application/json"
         ) from error
 
 

@@ -134,7 +134,7 @@ def test_it_forecasts_as_deepaas_does(service):
             "/v2/models/mods/predict/",
             {"data": "x", "headers": {"content-type": "multipart/form-data"}},
             400,
-            "cannot be read as the form",
+            "cannot be read as multipart/form-data",
         ),
         ("POST", "/v2/models/mods/predict/", {"data": b"x" * (3 << 20)}, 413, "more than 2 MiB"),
     ],
