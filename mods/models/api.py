@@ -31,6 +31,7 @@ from mods.models.responses import (
 )
 from mods.models.trainings import list_trainings, recorded
 from mods.models.url_data import url_file
+from mods.transfer import send_later
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,6 +233,7 @@ def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
             horizon=max(Hyperparameters.horizon, arguments["steps_ahead"]),
             **settings,
         )
+    send_later()
     answer: dict[str, Any] = as_json(
         {
             "model_name": arguments["model_name"],

@@ -16,11 +16,14 @@ from mods.serve.middleware import MODEL, accounted, keyed, limited
 from mods.serve.model import served_by
 from mods.serve.options import ServeOptions
 from mods.serve.routes import STOPPING, add_routes
+from mods.transfer import send_later
 
 __all__ = ["make_app", "serve"]
 
 #: The entry point's name, which DEEPaaS serves it under.
 NAME = "mods"
+#: Seconds between two attempts to send models to the remote storage.
+SEND_EVERY = 300.0
 
 logger = logging.getLogger("mods.serve")
 
@@ -82,6 +85,12 @@ def serve(options: ServeOptions) -> float:
     return time.monotonic() - begun
 
 
+def _send_models(loop: asyncio.AbstractEventLoop) -> None:
+    """Send what the remote storage does not have yet, now and again; see `mods.transfer`."""
+    send_later()
+    loop.call_later(SEND_EVERY, _send_models, loop)
+
+
 async def _serve(options: ServeOptions) -> None:
     app = await make_app(options)
     loop = asyncio.get_running_loop()
@@ -101,6 +110,7 @@ async def _serve(options: ServeOptions) -> None:
         scheme = "https" if options.tls else "http"
         host, port = runner.addresses[0][:2]
         told = {"url": f"{scheme}://{host}:{port}", "workers": options.workers}
+        loop.call_soon(_send_models, loop)
         logger.info("listening", extra={"told": told})
         if not options.keys and not host.startswith("127.") and host != "::1":
             logger.warning("whoever reaches this address may use it: there is no --api-key-file")

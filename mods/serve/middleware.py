@@ -216,7 +216,7 @@ async def _read_body(request: web.Request) -> None:
         document = {
             "error": "BadRequest",
             "message": f"the body cannot be read as {kind}, which Content-Type says it is. Send "
-            "arguments in the address, and a file as multipart/form-data, for example with curl -F.",
+            "arguments in the address, and a file as multipart/form-data, as curl -F does.",
         }
         raise web.HTTPBadRequest(
             text=json.dumps(document), content_type="application/json"
