@@ -102,7 +102,8 @@ def send(kind: Kind = "models") -> Transferred:
         Where no remote is set.
     """
     base = remote_base()
-    done, failed = [], []
+    done: list[str] = []
+    failed: list[tuple[str, str]] = []
     with _alone() as free:
         if not free:
             return Transferred(())  # another process is about it
@@ -263,7 +264,7 @@ def _rclone(*arguments: str) -> None:
             mend="Install it, for example with 'apt install rclone'.",
         )
     try:
-        finished = subprocess.run(  # no shell; the base is the keeper's own setting
+        finished = subprocess.run(  # noqa: S603  # no shell; the base is the keeper's own setting
             [program, *arguments, *_PATIENCE],
             capture_output=True,
             text=True,
