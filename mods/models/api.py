@@ -19,6 +19,7 @@ from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_me
 from mods.models import request_data, schemas, tally
 from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
+from mods.models.recent import Recent, digest
 from mods.models.registry import DEFAULT, list_models, model_path
 from mods.models.request_data import RequestData
 from mods.models.responses import (
@@ -58,6 +59,11 @@ MAX_ROWS = 500_000
 MAX_TRAININGS = 20
 #: What `warm` forecasts: as many windows as make the shapes of later requests.
 WARM_ROWS = 300
+
+
+#: What was forecast last in this worker: a table of `MAX_ROWS` takes 30 MB.
+_tables: Recent[pd.DataFrame] = Recent(4)
+_evaluations: Recent[dict[str, Any] | None] = Recent(16)
 
 
 def get_metadata() -> dict[str, Any]:
@@ -200,7 +206,7 @@ def _predict(
         "data": data.source,
         "coverage": model.coverage,
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
-        "evaluation": evaluation_of(table, frame, model.coverage),
+        "evaluation": _evaluation(model, table, frame, shown, arguments),
         "predictions": table_document(table),
         "warnings": heard,
     }
@@ -331,10 +337,20 @@ def _table(
             f"at most the {model.horizon} steps that the model forecasts",
             "Ask for fewer, or train a model with a larger steps_ahead.",
         )
-    table = forecast(_InBatches(model, arguments["batch_size"]), frame, include=shown)
+    batches = _InBatches(model, arguments["batch_size"])
+    table = _tables.get(
+        (model, shown, digest(frame)), lambda: forecast(batches, frame, include=shown)
+    )
     chosen = (table["step"] <= horizon) & table["column"].isin(columns or known)
     tally.add(int(chosen.sum()))
     return table[chosen].reset_index(drop=True)
+
+
+def _evaluation(
+    model: Model, table: pd.DataFrame, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
+) -> dict[str, Any] | None:
+    key = (model, shown, tuple(arguments["columns"]), arguments["horizon"], digest(frame))
+    return _evaluations.get(key, lambda: evaluation_of(table, frame, model.coverage))
 
 
 class _InBatches:
