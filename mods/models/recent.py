@@ -57,9 +57,12 @@ class Recent(Generic[Result]):
 def digest(frame: pd.DataFrame) -> str:
     """Return a text that is the same for the same values, labels, columns and window only."""
     import numpy as np
+    import pandas as pd
 
     told = [str(frame.attrs.get("window")), str(frame.index.dtype), *map(str, frame.columns)]
     found = hashlib.sha256(json.dumps(told).encode())
-    found.update(frame.index.to_numpy().tobytes())
+    index = frame.index
+    labels = index.asi8 if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
+    found.update(labels.tobytes())
     found.update(np.ascontiguousarray(frame.to_numpy(dtype=np.float64)).tobytes())
     return found.hexdigest()

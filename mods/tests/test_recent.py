@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mods import config
-from mods.models import api
+from mods.models import api, tally
 from mods.models.recent import Recent, digest
 from mods.tests.running_service import environment, write_pool
 
@@ -35,6 +35,11 @@ def test_other_data_have_another_digest(change):
     assert digest(changed(change)) != digest(FRAME)
 
 
+def test_the_same_times_have_the_same_digest():
+    frames = [FRAME.set_index(pd.date_range("2024", periods=2, tz="UTC")) for _ in range(2)]
+    assert digest(frames[0]) == digest(frames[1])
+
+
 def test_the_least_used_goes_first():
     recent: Recent[str] = Recent(2)
     for key in "abac":
@@ -50,7 +55,11 @@ def test_asking_again_gives_the_same_and_new_data_give_new_forecasts(tmp_path, m
     config.folders.cache_clear()
     write_pool(config.folders().datapools, days=3)
     first = api.predict()
-    assert api.predict() == first
+    made = tally.total()
+    with monkeypatch.context() as patch:
+        patch.setattr("mods.models.predict.predict", None)  # not called again
+        assert api.predict() == first
+    assert tally.total() == made + 144 * 12 * 4
     assert isinstance(first, dict)
     few = api.predict(columns=["ssh_in"], horizon=1)
     assert isinstance(few, dict)
