@@ -30,7 +30,9 @@ COMMANDS = {
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
     "models": "list the models at hand",
+    "serve": "serve all of it over HTTP",
     "trainings": "list the trainings of the service",
+    "transfer": "send models and datapools to remote storage, or fetch them",
     "import": "turn a model bundle of the original MODS into one of ours",
 }
 #: Subcommands whose module cannot have their name.

@@ -7,6 +7,8 @@ APP_INPUT_OUTPUT_BASE_DIR   folder that holds `data`, `models` and `checkpoints`
 MODS_DATA_PATH              the data folder alone
 MODS_MODELS_PATH            the models folder alone
 MODS_LOCAL_NETS             local networks as CIDRs, separated by commas
+APP_REMOTE_BASE_DIR         remote storage: a mounted folder, or a remote of rclone
+MODS_URL_HOSTS              hosts that the service may fetch data from; none by default
 ==========================  =====================================================
 
 Without any, a checkout uses its own folders, and an installed package the

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from mods import config
 from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
-from mods.models import request_data, schemas
+from mods.models import request_data, schemas, tally
 from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
+from mods.models.recent import Recent, digest
 from mods.models.registry import DEFAULT, list_models, model_path
 from mods.models.request_data import RequestData
 from mods.models.responses import (
@@ -30,6 +31,8 @@ from mods.models.responses import (
     png_answer,
 )
 from mods.models.trainings import list_trainings, recorded
+from mods.models.url_data import url_file
+from mods.transfer import send_later
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +59,11 @@ MAX_ROWS = 500_000
 MAX_TRAININGS = 20
 #: What `warm` forecasts: as many windows as make the shapes of later requests.
 WARM_ROWS = 300
+
+
+#: What was forecast last in this worker: a table of `MAX_ROWS` takes 30 MB.
+_tables: Recent[pd.DataFrame] = Recent(4)
+_evaluations: Recent[dict[str, Any] | None] = Recent(16)
 
 
 def get_metadata() -> dict[str, Any]:
@@ -92,6 +100,11 @@ def get_metadata() -> dict[str, Any]:
 
 def warm() -> None:
     """Load the default model and compile its forecast, so that the first request is quick."""
+    warm_default()
+
+
+def warm_default() -> bool:
+    """Do what `warm` does; return whether the default model is ready."""
     try:
         model = _load(DEFAULT)
         model.backtest(request_data.read_sample().frame.iloc[-WARM_ROWS:])
@@ -101,6 +114,9 @@ def warm() -> None:
     except Exception:
         # Whatever else goes wrong here would keep the service from starting at all.
         logger.exception("a failure of ours: the default model cannot be warmed")
+    else:
+        return True
+    return False
 
 
 def get_predict_args() -> dict[str, Any]:
@@ -136,7 +152,14 @@ def predict(**arguments: Any) -> dict[str, Any] | BytesIO:
         collected_warnings() as heard,
         request_data.upload_file(arguments.get("data") or None) as path,
     ):
-        return _predict(schemas.complete(arguments, get_predict_args()), path, heard)
+        asked = schemas.complete(arguments, get_predict_args())
+        url = (asked["url"] or "").strip()
+        if not url:
+            return _predict(asked, path, heard)
+        if path is not None:
+            raise DataError("both 'data' and 'url'", "one of them")
+        with url_file(url) as fetched:
+            return _predict(asked, fetched, heard)
 
 
 def train(**arguments: Any) -> dict[str, Any]:
@@ -183,7 +206,7 @@ def _predict(
         "data": data.source,
         "coverage": model.coverage,
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
-        "evaluation": evaluation_of(table, frame, model.coverage),
+        "evaluation": _evaluation(model, table, frame, shown, arguments),
         "predictions": table_document(table),
         "warnings": heard,
     }
@@ -216,6 +239,7 @@ def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
             horizon=max(Hyperparameters.horizon, arguments["steps_ahead"]),
             **settings,
         )
+    send_later()
     answer: dict[str, Any] = as_json(
         {
             "model_name": arguments["model_name"],
@@ -313,9 +337,20 @@ def _table(
             f"at most the {model.horizon} steps that the model forecasts",
             "Ask for fewer, or train a model with a larger steps_ahead.",
         )
-    table = forecast(_InBatches(model, arguments["batch_size"]), frame, include=shown)
+    batches = _InBatches(model, arguments["batch_size"])
+    table = _tables.get(
+        (model, shown, digest(frame)), lambda: forecast(batches, frame, include=shown)
+    )
     chosen = (table["step"] <= horizon) & table["column"].isin(columns or known)
+    tally.add(int(chosen.sum()))
     return table[chosen].reset_index(drop=True)
+
+
+def _evaluation(
+    model: Model, table: pd.DataFrame, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
+) -> dict[str, Any] | None:
+    key = (model, shown, tuple(arguments["columns"]), arguments["horizon"], digest(frame))
+    return _evaluations.get(key, lambda: evaluation_of(table, frame, model.coverage))
 
 
 class _InBatches:

@@ -73,7 +73,7 @@ def upload_file(upload: Any) -> Iterator[Path | None]:
         name = Path(str(upload.original_filename or "upload").replace("\\", "/")).name
         name = _UNSAFE.sub("_", name)[-100:].lstrip(".-") or "upload"
         try:
-            folder = Path(tempfile.mkdtemp(prefix="mods-upload-"))
+            folder = Path(tempfile.mkdtemp(prefix="mods-upload-", dir=received.parent))
             path = received.replace(folder / name)
         except OSError as error:
             raise DataError(
@@ -96,10 +96,19 @@ def read_upload(
     model_query: str | None,
     model_window: str | None,
 ) -> RequestData:
-    """Read an uploaded table or datapool; what is not named is taken from the model."""
+    """Read an uploaded table, datapool or logs; what is not named is taken from the model."""
     from mods.dataset import read_data
     from mods.dataset.datapool import is_datapool
+    from mods.models.upload_logs import log_features
 
+    features = log_features(
+        path,
+        query=query,
+        usual=model_query or config.DEFAULT_QUERY,
+        window=window or model_window or config.DEFAULT_WINDOW,
+    )
+    if features is not None:
+        path, query = features.pool, features.query
     if is_datapool(path):
         query = query or model_query or config.DEFAULT_QUERY
         window = window or model_window

@@ -21,6 +21,7 @@ from mods.errors import ModelError, ModsError, RangeError, did_you_mean
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
 from mods.models.registry import DEFAULT, model_path
 from mods.models.request_data import require_pool
+from mods.models.url_data import check_url
 from mods.timerange import RowRange, TimeRange, Window
 
 __all__ = [
@@ -70,8 +71,14 @@ def predict_arguments() -> dict[str, fields.Field]:
         ),
         "data": _file(
             "A table to forecast (TSV, CSV or Parquet, with window_start or with rows that are "
-            "consecutive windows), or a datapool as zip. Without it the service's datapool is "
-            "used, or the sample where there is none."
+            "consecutive windows), a datapool as zip, or Zeek logs (TSV, JSON lines or Parquet, "
+            "plain, gzip or zstd, or a zip of them), of which the features are then made. Without "
+            "it the service's datapool is used, or the sample where there is none."
+        ),
+        "url": _text(
+            None,
+            "The same from an http(s) address, for a service whose keeper allows its host.",
+            _checked(check_url),
         ),
         "time_range": _text(
             None,

@@ -168,13 +168,15 @@ def _process(number: int) -> dict[str, Any]:
 
 
 def _started(number: int) -> str | None:
-    """Return when a process started, in the kernel's ticks; None where that is not known."""
+    """Return when a process started, in the kernel's ticks; None where none runs or none knows."""
     try:
         text = Path(f"/proc/{number}/stat").read_text()
     except OSError:
         return None
-    # The name, in brackets, may hold anything; the start is the 20th field after it.
-    return text.rpartition(")")[2].split()[19]
+    # The name, in brackets, may hold anything; the state and the start come after it.
+    told = text.rpartition(")")[2].split()
+    # One that has ended and was not waited for yet does nothing any more.
+    return None if told[0] in ("Z", "X") else told[19]
 
 
 def _runs(process: Mapping[str, Any], updated: str) -> bool:

@@ -1,8 +1,9 @@
-"""The real `deepaas-run` on a free loopback port, and a small datapool for it."""
+"""The real `deepaas-run` and `mods serve` on a free loopback port, and a small datapool."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -42,6 +43,11 @@ class Service:
 
     def predict(self, **request: Any) -> requests.Response:
         return requests.post(f"{self.model}/predict/", timeout=60, **request)
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        """What `mods serve` has logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def train(self, **arguments: Any) -> requests.Response:
         return requests.post(f"{self.model}/train/", params=arguments, timeout=60)
@@ -106,6 +112,58 @@ def running(folder: Path, *options: str, seconds: float = 180) -> Iterator[Servi
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=20)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str, ready: bool = True, seconds: float = 180) -> Iterator[Any]:
+    """Run `mods serve` on a free port; yield the service and its process, and stop it."""
+    log = folder / "service.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mods.cli", "serve", "--port", "0", *options],
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            env=environment(folder),
+            cwd=folder,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + seconds
+        url = ""
+        while not url:
+            assert process.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.1)
+            lines = [
+                json.loads(line)
+                for line in log.read_text().splitlines(keepends=True)
+                if line.endswith("\n")
+            ]
+            url = next((line["url"] for line in lines if "url" in line), "")
+        service = Service(url, folder / "models", folder / "uploads", log)
+        while ready and requests.get(f"{url}/health/ready", timeout=10).status_code != 200:
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.1)
+        yield service, process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=20)
+
+
+def workers_of(process: subprocess.Popen[Any]) -> list[int]:
+    """Return the processes that a service has started to work for it, the oldest first."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            command = (folder / "cmdline").read_bytes()
+            if int(parent) == process.pid and b"spawn_main" in command:
+                found.append(int(folder.name))
+    return sorted(found)
 
 
 def write_pool(pool: Path, days: int = 4, seed: int = 0) -> None:

@@ -90,6 +90,7 @@ def test_nothing_given_gives_every_default():
         "accept": MEDIA_TYPES[0],
         "model_name": "default",
         "data": None,
+        "url": None,
         "time_range": None,
         "time_ranges_excluded": [],
         "data_select_query": None,

@@ -1,0 +1,301 @@
+"""`mods serve` as clients and operators meet it, over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from mods.tests.running_service import SAMPLE, serving, workers_of, write_pool
+
+pytestmark = pytest.mark.network
+
+KEY = "an-old-key-of-the-test"
+HEADERS = {"X-API-Key": KEY}
+OPTIONS = ("--queue", "2", "--max-size", "2", "--timeout", "40")
+#: A prediction that takes seconds: few windows at a time.
+LONG = {"batch_size": 4}
+ENDLESS: dict[str, Any] = {
+    "model_type": "Conv1D",
+    "num_epochs": 5000,
+    "epochs_patience": 5000,
+    "blocks": 4,
+    "sequence_len": 6,
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The service and its process, with an API key and a datapool of six days."""
+    folder = tmp_path_factory.mktemp("served")
+    write_pool(folder / "data" / "features" / "datapools", days=6)
+    keys = folder / "keys"
+    keys.write_text(f"# the old one and the new one\n{KEY}\n\n{'b' * 32}\n")
+    with serving(folder, *OPTIONS, "--api-key-file", str(keys)) as running:
+        yield running
+
+
+@pytest.fixture
+def service(served):
+    return served[0]
+
+
+@pytest.fixture
+def process(served):
+    return served[1]
+
+
+def predict(service, **request):
+    headers = HEADERS | request.pop("headers", {})
+    return service.predict(headers=headers, **request)
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until_ready(service):
+    wait_until(lambda: requests.get(f"{service.url}/health/ready", timeout=10).status_code == 200)
+
+
+def unfinished(service) -> float:
+    return metric(service, "mods_predictions_unfinished")
+
+
+def metric(service, name) -> float:
+    text = requests.get(f"{service.url}/metrics", headers=HEADERS, timeout=10).text
+    values = [line.split()[-1] for line in text.splitlines() if line.startswith(name)]
+    return sum(map(float, values))
+
+
+def test_health_is_open_and_ready(service):
+    assert requests.get(f"{service.url}/health/live", timeout=10).json() == {"status": "live"}
+    assert requests.get(f"{service.url}/health/ready", timeout=10).json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"X-API-Key": "wrong"}, 401),
+        ({"X-API-Key": "caf\xe9"}, 401),
+        ({"Authorization": f"Basic {KEY}"}, 401),
+        ({"Authorization": f"Bearer {KEY}"}, 200),
+        ({"X-API-Key": "b" * 32}, 200),
+    ],
+)
+def test_a_key_is_needed(service, headers, status):
+    answer = requests.get(f"{service.model}/", headers=headers, timeout=10)
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "X-API-Key" in answer.json()["message"]
+        assert (
+            requests.get(f"{service.url}/metrics", headers=headers, timeout=10).status_code == 401
+        )
+
+
+def test_swagger_asks_for_the_key(service):
+    assert requests.get(f"{service.url}/api", timeout=10).status_code == 200
+    document = requests.get(f"{service.url}/swagger.json", timeout=10).json()
+    assert document["securityDefinitions"]["key"]["name"] == "X-API-Key"
+
+
+def test_it_forecasts_as_deepaas_does(service):
+    found = predict(service).json()
+    assert found["data"] == "datapool"
+    assert len(found["predictions"]["origin"]) == 144 * 12 * 4
+    with SAMPLE.open("rb") as file:
+        answer = predict(service, files={"data": ("a.tsv", file)}, headers={"accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert list(service.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_", "status", "expected"),
+    [
+        ("GET", "/nowhere", {}, 404, "nothing at this address"),
+        ("PUT", "/v2/models/mods/predict/", {}, 405, "other methods"),
+        ("POST", "/v2/models/mods/predict/", {"params": {"horizon": "x"}}, 422, "horizon: Not a"),
+        ("POST", "/v2/models/mods/predict/", {"params": {"model_name": "no"}}, 422, "no model"),
+        ("POST", "/v2/models/mods/predict/", {"params": {"horizon": 13}}, 422, "at most the 12"),
+        ("GET", "/v2/models/mods/train/none", {}, 404, "nothing at this address"),
+        (
+            "POST",
+            "/v2/models/mods/predict/",
+            {"data": "x", "headers": {"content-type": "multipart/form-data"}},
+            400,
+            "cannot be read as multipart/form-data",
+        ),
+        ("POST", "/v2/models/mods/predict/", {"data": b"x" * (3 << 20)}, 413, "more than 2 MiB"),
+    ],
+)
+def test_every_error_is_json_with_its_request(service, method, path, request_, status, expected):
+    headers = HEADERS | {"X-Request-ID": "mine-1"} | request_.get("headers", {})
+    answer = requests.request(
+        method, service.url + path, **(request_ | {"headers": headers, "timeout": 30})
+    )
+    assert answer.status_code == status, answer.text
+    assert answer.headers["x-request-id"] == "mine-1"
+    found = answer.json()
+    assert found["request_id"] == "mine-1"
+    assert expected in found["message"]
+
+
+def test_a_request_identifier_is_made_where_none_fits(service):
+    for given in ("", "a b", "x" * 65):
+        headers = {"X-Request-ID": given}
+        answer = requests.get(f"{service.url}/health/live", headers=headers, timeout=10)
+        assert len(answer.headers["x-request-id"]) == 16
+
+
+def test_metrics_tell_requests_forecasts_models_and_trainings(service):
+    before = metric(service, "mods_forecasts_total")
+    assert predict(service, params={"horizon": 1}).status_code == 200
+    assert metric(service, "mods_forecasts_total") == before + 144 * 4
+    route = 'method="POST",route="/v2/models/mods/predict/"'
+    assert metric(service, f'mods_requests_total{{{route},status="200"}}') >= 1
+    assert metric(service, f"mods_request_seconds_count{{{route}}}") >= 1
+    assert metric(service, 'mods_model_age_seconds{model="model_default_cpu"}') > 0
+    assert metric(service, "mods_ready") == 1
+
+
+def test_more_than_may_wait_are_sent_away(service):
+    def status(_):
+        answer = predict(service, params=LONG)
+        return answer.status_code, int(answer.headers.get("retry-after", 0))
+
+    with ThreadPoolExecutor(6) as pool:
+        found = sorted(pool.map(status, range(6)))
+    # One runs and two wait.
+    assert [code for code, _ in found] == [200, 200, 200, 429, 429, 429]
+    assert all(seconds >= 1 for code, seconds in found if code == 429)
+
+
+def test_a_killed_worker_is_told_and_replaced(service, process):
+    (worker,) = workers_of(process)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(predict, service, params=LONG)
+        wait_until(lambda: unfinished(service) == 1)
+        time.sleep(0.3)
+        os.kill(worker, signal.SIGKILL)
+        answer = asked.result()
+    assert answer.status_code == 503
+    assert "was killed" in answer.json()["message"]
+    assert metric(service, "mods_worker_deaths_total") >= 1
+    # The next one waits for the worker's successor.
+    assert predict(service).status_code == 200
+    until_ready(service)
+    assert worker not in workers_of(process)
+
+
+def test_a_worker_killed_while_idle_costs_nobody_an_answer(service, process):
+    (worker,) = workers_of(process)
+    os.kill(worker, signal.SIGKILL)
+    assert predict(service).status_code == 200
+    until_ready(service)
+
+
+def test_a_training_blocks_no_forecast_and_can_be_cancelled(service, process):
+    asked: dict[str, Any] = {
+        "params": ENDLESS | {"model_name": "endless"},
+        "headers": HEADERS,
+        "timeout": 30,
+    }
+    started = [requests.post(f"{service.model}/train/", **asked) for _ in range(4)]
+    # One runs and two wait.
+    assert [answer.status_code for answer in started] == [200, 200, 200, 429]
+
+    def latest() -> dict:
+        about = requests.get(f"{service.model}/", headers=HEADERS, timeout=10).json()
+        return dict((about["trainings"] or [{}])[0])
+
+    wait_until(lambda: latest().get("epoch", {}).get("number", 0) >= 2, 120)
+    begun = time.perf_counter()
+    assert predict(service).status_code == 200
+    assert time.perf_counter() - begun < 10
+    assert metric(service, 'mods_trainings{state="running"}') == 1
+    for answer in reversed(started[:3]):
+        uuid = answer.json()["uuid"]
+        gone = requests.delete(f"{service.model}/train/{uuid}", headers=HEADERS, timeout=30)
+        assert gone.status_code == 200
+        assert gone.json() == {"status": "cancelled", "uuid": uuid}
+    wait_until(lambda: len(workers_of(process)) == 1)
+    assert latest()["state"] == "stopped"
+    assert not (service.models / "endless.zip").exists()
+    until_ready(service)
+
+
+def test_a_training_that_is_killed_says_so(service, process):
+    before = workers_of(process)
+    started = requests.post(
+        f"{service.model}/train/", params=ENDLESS, headers=HEADERS, timeout=30
+    ).json()
+    wait_until(lambda: len(workers_of(process)) > len(before))
+    (worker,) = set(workers_of(process)) - set(before)
+    os.kill(worker, signal.SIGKILL)
+
+    def status() -> dict:
+        url = f"{service.model}/train/{started['uuid']}"
+        return dict(requests.get(url, headers=HEADERS, timeout=10).json())
+
+    wait_until(lambda: status()["status"] != "running")
+    assert status()["status"] == "error"
+    assert "was killed" in status()["message"]
+
+
+def test_logs_are_json_lines_without_what_was_uploaded(service):
+    rows = "secretcolumn\n" + "secretvalue\n" * 50
+    headers = {"X-Request-ID": "logged-1"}
+    answer = predict(service, files={"data": ("secretname.csv", rows)}, headers=headers)
+    assert answer.status_code == 422
+    assert "secretvalue" in answer.json()["message"]
+    (line,) = [line for line in service.logged if line.get("request_id") == "logged-1"]
+    assert (line["route"], line["status"]) == ("/v2/models/mods/predict/", 422)
+    assert line["seconds"] > 0
+    text = service.log.read_text()
+    assert "secret" not in text
+    assert KEY not in text
+
+
+def test_a_stop_lets_a_request_end_and_leaves_no_process(tmp_path):
+    with serving(tmp_path) as (service, process):
+        (worker,) = workers_of(process)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(service.predict, params=LONG)
+            wait_until(lambda: unfinished(service) == 1)
+            process.send_signal(signal.SIGTERM)
+            assert asked.result().status_code == 200
+        assert process.wait(timeout=30) == 0
+        assert not os.path.exists(f"/proc/{worker}")  # noqa: PTH110
+        assert service.logged[-1]["message"] == "stopped"
+
+
+def test_workers_end_when_the_service_is_killed(tmp_path):
+    with serving(tmp_path, ready=False) as (_, process):
+        wait_until(lambda: len(workers_of(process)) == 1)
+        (worker,) = workers_of(process)
+        process.kill()
+        process.wait(timeout=20)
+        wait_until(lambda: not os.path.exists(f"/proc/{worker}"), 30)  # noqa: PTH110
+
+
+def test_tls(tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+    command = ["openssl", *made.split(), "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    options = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    with serving(tmp_path, *options, ready=False) as (service, _):
+        assert service.url.startswith("https://")
+        answer = requests.get(f"{service.url}/health/live", timeout=10, verify=certificate)
+        assert answer.json() == {"status": "live"}
