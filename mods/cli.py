@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "train a model on a datapool or table",
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
+    "detect": "tell where a datapool or table departs from its forecast",
     "models": "list the models at hand",
     "trainings": "list the trainings of the service",
     "import": "turn a model bundle of the original MODS into one of ours",
