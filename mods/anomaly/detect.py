@@ -16,8 +16,10 @@ from mods.anomaly.suppression import Rules, suppress, suppressed_counts
 from mods.anomaly.thresholds import parse_rate, threshold_by_risk
 from mods.errors import ModsWarning
 
-__all__ = ["Detection", "detect", "detect_all"]
+__all__ = ["SILENT", "Detection", "detect", "detect_all"]
 
+#: The score of a window in which every column is missing: no reader may take it for a quiet one.
+SILENT = 100.0
 #: The first days teach no threshold: the days before are not known yet, and scores cruder.
 _SKIPPED_DAYS = 2
 #: Days of scores that a threshold learns before its first alarm, and that it remembers.
@@ -35,7 +37,8 @@ class Detection:
     Attributes
     ----------
     scores
-        The score table: `window,score,alarm,incident` and `score:<column>` a column.
+        The score table: `window,score,alarm,incident` and `score:<column>` a column; the
+        score is `SILENT` where every column is missing, a column's NaN where it is.
     incidents
         By their start, suppressed ones too.
     threshold
@@ -189,17 +192,18 @@ def _score_table(
     """Return `window,score,alarm,incident,score:<column>...`; an outage's windows are alarms."""
     belongs = np.full(len(forecasts), "", dtype=object)
     silent = np.isnan(scores.window)
-    marked = alarms.copy()
+    marked, total = alarms.copy(), scores.window.copy()
     for incident in incidents:
         first = int(forecasts.windows.get_indexer(pd.Index([incident.start]))[0])
         rows = slice(first, first + incident.windows)
         belongs[rows] = np.where(belongs[rows] == "", incident.id, belongs[rows])
         if incident.kind == "outage":
             marked[rows] |= silent[rows]
+            total[rows] = np.where(silent[rows], SILENT, total[rows])
     columns = {
         f"score:{name}": scores.columns[:, place] for place, name in enumerate(forecasts.columns)
     }
     return pd.DataFrame(
-        {"window": forecasts.windows, "score": scores.window, "alarm": marked, "incident": belongs}
+        {"window": forecasts.windows, "score": total, "alarm": marked, "incident": belongs}
         | columns
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mods
-from mods.anomaly.detect import detect_all
+from mods.anomaly.detect import SILENT, detect_all
 from mods.anomaly.notices import notice_log, write_detection
 from mods.cli import main
 from mods.errors import DataError
@@ -113,7 +113,8 @@ def test_no_data_is_an_outage_and_never_a_zero():
     assert outages[1].text.startswith("No data from")
     scores = detection.scores.set_index("window")
     silent = scores.loc[frame.index[2000] : frame.index[2019]]
-    assert silent["score"].isna().all()
+    assert (silent["score"] == SILENT).all()
+    assert silent["score:conn_in"].isna().all()
     assert silent["alarm"].all()
     assert set(silent["incident"]) == {outages[0].id}
     # One silent column is no alarm of the whole window, and the other is judged as ever.
