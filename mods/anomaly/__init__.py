@@ -11,5 +11,10 @@
 `detect`            all of it as one call
 `notices`           where detections leave: CSV, JSON lines, a Zeek notice log
 `figure`            and a picture
+`labels`            incidents that are known to have happened
+`inject`            incidents placed into any table
+`rungs`             plain scores, to be beaten
+`vus`               how well scores rank windows
+`judging`           how good alarms are, against labels and beside the rungs
 ==================  ============================================================
 """

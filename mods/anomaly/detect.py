@@ -28,6 +28,9 @@ _WARMUP_DAYS, _MEMORY_DAYS = 7, 60
 _LEAST_LEARNED = 36
 #: Alarms at most an hour of ten-minute windows apart are one incident.
 _JOIN = 6
+#: Once begun, an incident goes on while the score is above this share of the threshold: the
+#: forecasts soon take an incident for normal, and only what is held still speaks of it.
+_LASTING = 0.7
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,21 @@ def detect_all(
     forecasts = read_forecasts(table, window=window)
     risk = parse_rate(rate, forecasts.per_day)
     scores = score_windows(forecasts, coverage=coverage)
-    alarms, value = _alarms(scores, forecasts.per_day, risk, threshold, str(rate))
+    alarms, values = _alarms(scores, forecasts.per_day, risk, threshold, str(rate))
     incidents = find_incidents(
-        forecasts, scores, alarms, join=_JOIN, accept_after=ACCEPT_DAYS * forecasts.per_day
+        forecasts,
+        scores,
+        alarms,
+        lasting=scores.window > _LASTING * values,
+        join=_JOIN,
+        accept_after=ACCEPT_DAYS * forecasts.per_day,
     )
     if rules is not None:
         incidents = suppress(incidents, rules, slide=86400 // forecasts.per_day)
     return Detection(
         scores=_score_table(forecasts, scores, alarms, incidents),
         incidents=incidents,
-        threshold=value,
+        threshold=float(values[-1]),
         risk=risk,
         forecasts=forecasts,
     )
@@ -161,8 +169,8 @@ def detect_all(
 
 def _alarms(
     scores: Scores, per_day: int, risk: float, method: str, rate: str
-) -> tuple[np.ndarray, float]:
-    """Return which windows pass the threshold, `(windows,)`, and the last threshold."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which windows pass the threshold, and the threshold after each, `(windows,)`."""
     known = np.isfinite(scores.window)
     skipped = min(_SKIPPED_DAYS * per_day, len(known) // 4)
     usable = int(known[skipped:].sum())
@@ -180,10 +188,11 @@ def _alarms(
             stacklevel=4,
         )
     learner = threshold_by_risk(method, risk, warmup=warmup, memory=_MEMORY_DAYS * per_day)
-    alarms = np.zeros(len(known), dtype=bool)
+    alarms, values = np.zeros(len(known), dtype=bool), np.full(len(known), np.nan)
     for row, score in enumerate(scores.window[skipped:].tolist(), start=skipped):
         alarms[row] = learner.update(score)
-    return alarms, learner.value
+        values[row] = learner.value
+    return alarms, values
 
 
 def _score_table(

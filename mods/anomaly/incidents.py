@@ -14,7 +14,7 @@ import pandas as pd
 from mods.anomaly.forecasts import Forecasts
 from mods.anomaly.scores import SHARP_STEP, Scores
 
-__all__ = ["Incident", "departures", "find_incidents", "outages", "runs"]
+__all__ = ["Incident", "departures", "find_incidents", "outages", "prolonged", "runs"]
 
 #: A column belongs to an incident from this share of the peak's contributions on.
 _LEAST_SHARE = 0.05
@@ -114,8 +114,31 @@ def runs(marked: np.ndarray, join: int = 0) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(first, last, strict=True)]
 
 
+def prolonged(alarms: np.ndarray, lasting: np.ndarray) -> np.ndarray:
+    """Return the alarms, and what follows them without a break and lasts.
+
+    Examples
+    --------
+    >>> alarms = np.array([0, 0, 1, 0, 0, 0, 0], dtype=bool)
+    >>> prolonged(alarms, np.array([1, 1, 1, 1, 1, 0, 1], dtype=bool)).astype(int).tolist()
+    [0, 0, 1, 1, 1, 0, 0]
+    """
+    # Each window asks whether the last alarm before it is later than the last break.
+    places = np.arange(len(alarms))
+    alarm = np.maximum.accumulate(np.where(alarms, places, -1))
+    broken = np.maximum.accumulate(np.where(alarms | lasting, -1, places))
+    following: np.ndarray = alarm > broken
+    return following
+
+
 def find_incidents(
-    forecasts: Forecasts, scores: Scores, alarms: np.ndarray, *, join: int, accept_after: int
+    forecasts: Forecasts,
+    scores: Scores,
+    alarms: np.ndarray,
+    *,
+    lasting: np.ndarray,
+    join: int,
+    accept_after: int,
 ) -> list[Incident]:
     """Return departures and outages, by their start.
 
@@ -125,23 +148,33 @@ def find_incidents(
         Of the same windows.
     alarms
         `(windows,)`, bool: the threshold was passed.
+    lasting
+        `(windows,)`, bool: strange enough for an incident that has begun to go on.
     join
         Alarms with at most so many windows between them are one incident.
     accept_after
         A departure that lasts for more windows than these is the new normal from then on.
     """
     found = [
-        *departures(forecasts, scores, alarms, join=join, accept_after=accept_after),
+        *departures(
+            forecasts, scores, alarms, lasting=lasting, join=join, accept_after=accept_after
+        ),
         *outages(forecasts),
     ]
     return sorted(found, key=lambda incident: (incident.start, incident.kind))
 
 
 def departures(
-    forecasts: Forecasts, scores: Scores, alarms: np.ndarray, *, join: int, accept_after: int
+    forecasts: Forecasts,
+    scores: Scores,
+    alarms: np.ndarray,
+    *,
+    lasting: np.ndarray,
+    join: int,
+    accept_after: int,
 ) -> Iterable[Incident]:
     """Yield the incidents in which values were other than expected."""
-    for first, last in runs(alarms, join):
+    for first, last in runs(prolonged(alarms, lasting), join):
         peak = first + int(np.nanargmax(np.where(alarms, scores.window, np.nan)[first : last + 1]))
         columns = _contributing(scores.columns[peak])
         names = tuple(forecasts.columns[c] for c in columns)
@@ -153,8 +186,8 @@ def departures(
         }
         seen = {forecasts.columns[c]: float(forecasts.actual[peak, c]) for c in columns}
         windows = forecasts.windows
-        lasting = last - first + 1 > accept_after
-        accepted = windows[first + accept_after] if lasting else None
+        stays = last - first + 1 > accept_after
+        accepted = windows[first + accept_after] if stays else None
         signs = {forecasts.columns[c]: int(scores.direction[peak, c]) for c in columns}
         yield Incident(
             id=_identifier("departure", windows[first], forecasts.columns),

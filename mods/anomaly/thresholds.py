@@ -43,8 +43,9 @@ _MOST_RISK = 0.25
 #: An alarm that is learned from counts at most so many thresholds.
 WINSOR = 1.2
 _MOST_CREDIT = 7.0
-#: Credit earned by a window, in risks: above 1, so that a threshold that fell finds back.
-GENEROSITY = 1.25
+#: Credit earned by a window, in risks: above 1, so that a threshold that fell finds back. The
+#: fitted tail needs more of it than the plain share of past scores.
+_SPOT_EARNS, _CONFORMAL_EARNS = 1.7, 1.25
 
 
 class Threshold(Protocol):
@@ -144,7 +145,7 @@ class Spot:
         if math.isnan(self._value):
             self._learn(score)
             return False
-        self._credit = min(_MOST_CREDIT, self._credit + GENEROSITY * self._risk)
+        self._credit = min(_MOST_CREDIT, self._credit + _SPOT_EARNS * self._risk)
         alarm = score > self._value
         if alarm and self._credit < 1:
             return True
@@ -263,7 +264,7 @@ class Conformal:
         if len(self._sorted) < self._warmup:
             self._learn(score)
             return False
-        self._credit = min(_MOST_CREDIT, self._credit + GENEROSITY * self._risk)
+        self._credit = min(_MOST_CREDIT, self._credit + _CONFORMAL_EARNS * self._risk)
         value = self.value
         alarm = score > value
         if alarm and self._credit < 1:
