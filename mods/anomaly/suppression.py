@@ -97,8 +97,8 @@ def read_rules(path: Path | str) -> Rules:
     return Rules(
         columns=_names(said.get("columns", [])),
         minimal_seconds=_seconds(said.get("minimal_duration", "0s"), "minimal_duration"),
-        maintenance=tuple(_maintenance(entry) for entry in said.get("maintenance", [])),
-        jobs=tuple(_job(entry) for entry in said.get("job", [])),
+        maintenance=tuple(map(_maintenance, _tables(said, "maintenance"))),
+        jobs=tuple(map(_job, _tables(said, "job"))),
     )
 
 
@@ -182,8 +182,7 @@ def _as(incident: Incident, instant: Any) -> Any:
     return instant
 
 
-def _maintenance(entry: Any) -> Maintenance:
-    _table(entry, "maintenance")
+def _maintenance(entry: dict[str, Any]) -> Maintenance:
     _known(entry, ("start", "end", "reason"), "entry of maintenance")
     start, end = (_instant(entry, name) for name in ("start", "end"))
     if isinstance(start, pd.Timestamp) != isinstance(end, pd.Timestamp):
@@ -193,8 +192,7 @@ def _maintenance(entry: Any) -> Maintenance:
     return Maintenance(start, end, str(entry.get("reason", "maintenance")))
 
 
-def _job(entry: Any) -> Job:
-    _table(entry, "job")
+def _job(entry: dict[str, Any]) -> Job:
     _known(entry, ("every", "at", "lasts", "columns", "reason"), "entry of job")
     every, lasts = (_seconds(entry.get(name), f"job's {name}") for name in ("every", "lasts"))
     if not 0 < lasts <= every:
@@ -244,9 +242,11 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _table(entry: Any, name: str) -> None:
-    if not isinstance(entry, dict):
-        raise ConfigError(f"{name} {entry!r}", f"tables that begin with [[{name}]]")
+def _tables(said: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    entries = said.get(name, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError(f"{name} {entries!r}", f"tables that begin with [[{name}]]")
+    return entries
 
 
 def _known(said: dict[str, Any], names: Sequence[str], what: str) -> None:

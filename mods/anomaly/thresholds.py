@@ -45,7 +45,7 @@ WINSOR = 1.2
 _MOST_CREDIT = 7.0
 #: Credit earned by a window, in risks: above 1, so that a threshold that fell finds back. The
 #: fitted tail needs more of it than the plain share of past scores.
-_SPOT_EARNS, _CONFORMAL_EARNS = 1.7, 1.25
+_SPOT_EARNS, _CONFORMAL_EARNS = 1.4, 1.25
 
 
 class Threshold(Protocol):
