@@ -62,14 +62,14 @@ class Injection:
         Which column; None for `silence`.
     strength
         The height of a window full of it, in 99 % quantiles of the column's change from one
-        window to the next: 1 is hardly to be seen, 8 gross.  `silence` has none.
+        window to the next: 1 is hardly to be seen, 8 gross.  `silence` has none, which is 0.
     """
 
     row: int
     slots: int
     kind: str
     column: str | None
-    strength: float = float("nan")
+    strength: float = 0.0
 
 
 def plan_injections(
@@ -127,7 +127,7 @@ def plan_injections(
                 slots=length,
                 kind=kind,
                 column=None if silent else column,
-                strength=float("nan") if silent else strength,
+                strength=0.0 if silent else strength,
             )
         )
     return planned

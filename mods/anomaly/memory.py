@@ -1,14 +1,17 @@
 """The history without what was strange in it, so that it does not spoil the next forecasts.
 
-Windows of a departure are made missing before the next forecast is made, for
-the columns that departed and for a bounded time: a level that stays is no
-outlier, and after `ACCEPT_DAYS` it is the new normal, which the incident says.
+The values of a departure are replaced before the next forecast is made, for the
+columns that departed and for a bounded time: by a straight line between what came
+before and what came after, and by nothing (a missing value) while it goes on.  A
+level that stays is no outlier: after `ACCEPT_DAYS` it is the new normal, which the
+incident says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from mods.anomaly.incidents import Incident
@@ -24,7 +27,7 @@ _BEFORE, _AFTER = 4, 5
 def without_departures(
     frame: pd.DataFrame, incidents: Iterable[Incident], *, per_day: int
 ) -> pd.DataFrame:
-    """Return the frame with the values of departures made missing.
+    """Return the frame without the values of departures.
 
     Parameters
     ----------
@@ -38,28 +41,34 @@ def without_departures(
     Returns
     -------
     pandas.DataFrame
-        A copy.  Values from `accepted` on stay, and so do all of a longer departure: the
-        forecasts have to learn the new level.
+        A copy.  An accepted departure stays as it is: the forecasts have to learn the new
+        level.  Values that were missing stay missing.
 
     Examples
     --------
     >>> from mods.anomaly.incidents import Incident
     >>> frame = pd.DataFrame({"conn_in": [1.0] * 20, "ssh_in": [2.0] * 20})
+    >>> frame.loc[10:12, "conn_in"] = 9.0
     >>> one = Incident("x", "departure", 10, 12, 11, 3, 9.0, ("conn_in",), "more", {}, {}, "")
-    >>> masked = without_departures(frame, [one], per_day=144)
-    >>> masked["conn_in"].isna().to_numpy().nonzero()[0].tolist(), int(masked["ssh_in"].count())
-    ([6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17], 20)
+    >>> without_departures(frame, [one], per_day=144)["conn_in"].unique().tolist()
+    [1.0]
+    >>> running = without_departures(frame[:13], [one], per_day=144)
+    >>> running["conn_in"].isna().to_numpy().nonzero()[0].tolist(), int(running["ssh_in"].count())
+    ([6, 7, 8, 9, 10, 11, 12], 13)
     """
-    masked = frame.copy()
-    masked.attrs = dict(frame.attrs)
+    departed = np.zeros(frame.shape, dtype=bool)
     for incident in incidents:
         if incident.kind != "departure" or incident.accepted is not None:
             continue
-        first = int(masked.index.get_indexer(pd.Index([incident.start]))[0])
+        first = int(frame.index.get_indexer(pd.Index([incident.start]))[0])
         if first < 0:
             continue
         last = first + min(incident.windows, ACCEPT_DAYS * per_day) - 1
         rows = slice(max(0, first - _BEFORE), last + 1 + _AFTER)
-        names = [name for name in incident.columns if name in masked]
-        masked.iloc[rows, masked.columns.get_indexer(pd.Index(names))] = float("nan")
+        places = frame.columns.get_indexer(pd.Index(list(incident.columns)))
+        departed[rows, places[places >= 0]] = True
+    kept = frame.mask(departed)
+    filled = kept.reset_index(drop=True).interpolate(limit_area="inside").set_axis(frame.index)
+    masked = kept.where(~departed, filled)
+    masked.attrs = dict(frame.attrs)
     return masked
