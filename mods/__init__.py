@@ -8,6 +8,7 @@ package costs nothing and never loads TensorFlow.
 `read_table`        features from a table: TSV, CSV or Parquet
 `load_model`        a trained model, by name or path
 `Model`             a model to be trained
+`detect`            incidents in a forecast table, at a rate of false alarms
 ==================  =============================================================
 """
 
@@ -17,17 +18,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mods.anomaly.detect import detect
     from mods.dataset.datapool import read_datapool
     from mods.dataset.table import read_table
     from mods.models.mods_model import Model, load_model
 
-__all__ = ["Model", "load_model", "read_datapool", "read_table"]
+__all__ = ["Model", "detect", "load_model", "read_datapool", "read_table"]
 
 _HOMES = {
     "read_datapool": "mods.dataset.datapool",
     "read_table": "mods.dataset.table",
     "load_model": "mods.models.mods_model",
     "Model": "mods.models.mods_model",
+    "detect": "mods.anomaly.detect",
 }
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "tune": "search for the hyper-parameters of a model type",
     "evaluate": "judge a model beside its baselines",
     "predict": "forecast a datapool or table",
+    "detect": "tell where a datapool or table departs from its forecast",
     "models": "list the models at hand",
     "serve": "serve all of it over HTTP",
     "trainings": "list the trainings of the service",

@@ -36,6 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_data_arguments(parser)
     parser.add_argument(
+        "--incidents",
+        metavar="FILE",
+        help="judge the alarms instead of the forecasts, against the labelled incidents in FILE"
+        " (tab-separated: start, end, kind; as mods simulate writes incidents.tsv); without"
+        " --range the first quarter of the data is history",
+    )
+    parser.add_argument(
+        "--rate",
+        default="1/day",
+        help="with --incidents: windows that may be false alarms (default: 1/day)",
+    )
+    parser.add_argument(
         "--baselines",
         metavar="NAMES",
         help="which of persistence, seasonal_naive, gradient_boosting, separated by commas"
@@ -63,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Report:
     """Judge the model."""
+    if arguments.incidents is not None:
+        from mods.commands.evaluate_alarms import judge_alarms
+
+        return judge_alarms(arguments)
     from mods.models.report import check_report
 
     if arguments.out is not None:
