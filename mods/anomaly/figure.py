@@ -117,7 +117,7 @@ def _shade(axes: Axes, incident: Incident, column: str, number: int) -> None:
     if column not in incident.columns:
         return
     first, last = _positions(pd.Index([incident.start, incident.end]))
-    axes.axvspan(first, last, color=_COLOURS[incident.kind], alpha=0.25, lw=0)
+    axes.axvspan(first, last, color=_COLOURS[incident.kind], alpha=0.25, lw=1)
     axes.annotate(
         str(number),
         (first, 1.0),

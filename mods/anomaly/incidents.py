@@ -273,7 +273,7 @@ def _departure_text(
         f" {_number(value)} where {_number(said['forecast'])}"
         f" ({_number(said['lower'])} to {_number(said['upper'])}) were expected"
     )
-    text += "." if first == last else f", at the peak, {_moment(windows[peak])}."
+    text += "." if first == last else f", at its strangest, {_moment(windows[peak])}."
     others = [f"{other} ({'more' if signs[other] > 0 else 'less'})" for other in list(signs)[1:]]
     if others:
         text += f" Also {_listed(others)}."
