@@ -69,8 +69,9 @@ def log_features(path: Path, *, query: str | None, usual: str, window: str) -> L
         return None
     from mods.dataset.make_dataset import make_dataset
 
-    summary = make_dataset(logs, path.parent / "features", windows=(window,), progress=False)
-    return LogFeatures(summary.out, query or _held(usual, summary.protocols))
+    out = path.parent / "features"
+    summary = make_dataset(logs, out, windows=(window,), progress=False)
+    return LogFeatures(out, query or _held(usual, summary.protocols))
 
 
 def _held(usual: str, protocols: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -77,11 +78,12 @@ def test_a_cancelled_task_is_killed_and_its_worker_replaced():
 def service(handler, **options):
     """Return a client of an application that has our limits before a handler."""
     metrics = Metrics()
+    ours: Any = [accounted(metrics), limited(ServeOptions(**options), metrics)]
     app = web.Application(
-        middlewares=[accounted(metrics), limited(ServeOptions(**options), metrics)],
+        middlewares=ours,
         client_max_size=options.get("max_size", 1 << 20),
     )
-    app[MODEL] = SimpleNamespace(trainings=SimpleNamespace(unfinished=0))
+    app[MODEL] = cast(Any, SimpleNamespace(trainings=SimpleNamespace(unfinished=0)))
     app.router.add_post("/predict/", handler)
     return TestClient(TestServer(app))
 
@@ -170,7 +172,7 @@ def test_a_bad_option_is_one_line(options, expected, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     Path("short").write_text("abc\n")
     try:
-        status = main(["serve", *options])
+        status: Any = main(["serve", *options])
     except SystemExit as stopped:
         status = stopped.code
     assert status == 2
