@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ __all__ = ["ServiceError", "collected_warnings", "translated"]
 
 #: An answer tells no more warnings than these.
 MAX_WARNINGS = 50
+
+#: Where uploads lie for the time of their request: clients know their files by name alone.
+_FOLDER = re.compile(r"[^\s'\"]*/mods-(?:upload|url)-[^/\s'\"]+/")
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +68,8 @@ def translated() -> Iterator[None]:
     except ServiceError:
         raise
     except ModsError as error:
-        raise ServiceError(error.status, str(error), type(error).__name__) from None
+        message = _FOLDER.sub("", str(error))
+        raise ServiceError(error.status, message, type(error).__name__) from None
     except MemoryError:
         raise ServiceError(
             422,
@@ -88,8 +93,9 @@ def collected_warnings() -> Iterator[list[str]]:
 
         def hear(message: Any, category: Any, *rest: Any, **more: Any) -> None:
             if issubclass(category, ModsWarning):
-                if len(heard) < MAX_WARNINGS and str(message) not in heard:
-                    heard.append(str(message))
+                text = _FOLDER.sub("", str(message))
+                if len(heard) < MAX_WARNINGS and text not in heard:
+                    heard.append(text)
             else:
                 show(message, category, *rest, **more)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 
 import numpy as np
@@ -49,15 +47,6 @@ def _case(seed):
 @pytest.mark.parametrize(("seed", "buffer", "expected"), PUBLISHED)
 def test_vus_is_what_the_published_implementation_gives(seed, buffer, expected):
     assert vus_pr(*_case(seed), buffer=buffer) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("vus") is None, reason="vus is not installed")
-@pytest.mark.parametrize("seed", range(6))
-def test_vus_is_what_the_installed_package_gives(seed):
-    theirs_of = importlib.import_module("vus.utils.metrics").metricor
-    labels, scores = _case(seed)
-    theirs = theirs_of().RangeAUC_volume_opt(labels, scores, 16)[-1]
-    assert vus_pr(labels, scores, buffer=16) == pytest.approx(theirs, abs=1e-12)
 
 
 @given(st.integers(0, 1000), st.integers(1, 4))

@@ -20,7 +20,7 @@ KEY = "an-old-key-of-the-test"
 HEADERS = {"X-API-Key": KEY}
 OPTIONS = ("--queue", "2", "--max-size", "2", "--timeout", "40")
 #: A prediction that takes seconds: few windows at a time.
-LONG = {"batch_size": 4}
+LONG: dict[str, Any] = {"batch_size": 4}
 ENDLESS: dict[str, Any] = {
     "model_type": "Conv1D",
     "num_epochs": 5000,
@@ -184,7 +184,9 @@ def test_more_than_may_wait_are_sent_away(service):
 def test_a_killed_worker_is_told_and_replaced(service, process):
     (worker,) = workers_of(process)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(predict, service, params=LONG)
+        # A part that was not asked for before: the worker keeps what it forecast last.
+        part = LONG | {"time_range": "<2024-03-04 06:00,2024-03-06 06:00)"}
+        asked = pool.submit(predict, service, params=part)
         wait_until(lambda: unfinished(service) == 1)
         time.sleep(0.3)
         os.kill(worker, signal.SIGKILL)
@@ -230,7 +232,7 @@ def test_a_training_blocks_no_forecast_and_can_be_cancelled(service, process):
         assert gone.status_code == 200
         assert gone.json() == {"status": "cancelled", "uuid": uuid}
     wait_until(lambda: len(workers_of(process)) == 1)
-    assert latest()["state"] == "stopped"
+    wait_until(lambda: latest()["state"] == "stopped")
     assert not (service.models / "endless.zip").exists()
     until_ready(service)
 
