@@ -97,6 +97,8 @@ def test_nothing_given_gives_every_default():
         "window_slide": None,
         "columns": [],
         "horizon": None,
+        "coverage": None,
+        "keep_data": False,
         "batch_size": 4096,
     }
 
