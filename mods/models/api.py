@@ -338,7 +338,8 @@ def _load(name: str) -> AnyModel:
         status = path.stat()
     except OSError as error:
         raise ModelError(f"cannot read model {name!r}: {error.strerror}") from None
-    return _loaded(path, status.st_mtime_ns, status.st_size)
+    # The last change's time cannot be set by who writes the file, as the other one can.
+    return _loaded(path, status.st_ctime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4)

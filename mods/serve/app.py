@@ -6,11 +6,13 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from aiohttp import web
 
 from mods.errors import ConfigError, ModelError
+from mods.serve.board import board
 from mods.serve.metrics import Metrics
 from mods.serve.middleware import MODEL, accounted, keyed, limited
 from mods.serve.model import served_by
@@ -81,7 +83,11 @@ def serve(options: ServeOptions) -> float:
         Where the address cannot be listened on.
     """
     begun = time.monotonic()
-    asyncio.run(_serve(options))
+    monitor = (
+        nullcontext() if options.board_port is None else board(options.host, options.board_port)
+    )
+    with monitor:
+        asyncio.run(_serve(options))
     return time.monotonic() - begun
 
 
