@@ -79,7 +79,8 @@ def predict_arguments() -> dict[str, fields.Field]:
         ),
         "url": _text(
             None,
-            "The same from an http(s) address, for a service whose keeper allows its host.",
+            "Instead of 'data': the http(s) address of such a file, on a host that the service's "
+            "keeper allows.",
             _checked(check_url),
         ),
         "time_range": _text(

@@ -153,18 +153,18 @@ def can_mount() -> bool:
 def test_a_disk_that_is_full_while_a_model_is_saved_loses_no_model(tmp_path):
     write_pool(tmp_path / "data" / "features" / "datapools", days=4)
     (tmp_path / "models").mkdir()
-    disk = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path / "models")]
+    disk = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path / "models")]
     # A disk that this service alone sees, and that goes with it.
     before = ["unshare", "-m", "sh", "-c", f'{" ".join(disk)} && exec "$@"', "sh"]
     with serving(tmp_path, before=before) as (service, process):
         models = Path(f"/proc/{process.pid}/root{tmp_path}/models")
         first = service.finished(service.train(model_name="mine", **SMALL).json()["uuid"])
-        assert first["status"] == "done", first
+        assert first["status"] == "done", first["message"]
         content = (models / "mine.zip").read_bytes()
         asked = {"params": {"model_name": "mine"}, "headers": CSV}
         question = Question.of(service, **asked)
         assert question.status == 200
-        large = SMALL | {"blocks": 256, "model_type": "LSTM", "sequence_len": 3}
+        large = SMALL | {"blocks": 512, "model_type": "LSTM", "sequence_len": 3}
         second = service.finished(service.train(model_name="mine", **large).json()["uuid"])
         assert second["status"] == "error", second
         assert "No space left on device" in second["message"]

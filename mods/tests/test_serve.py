@@ -112,6 +112,13 @@ def test_swagger_asks_for_the_key(service):
     assert document["securityDefinitions"]["key"]["name"] == "X-API-Key"
 
 
+def test_a_form_without_anything_in_it_is_no_form(service):
+    """As Swagger UI sends it where no file was chosen."""
+    answer = predict(service, headers={"Content-Type": "multipart/form-data"})
+    assert answer.status_code == 200
+    assert answer.json()["data"] == "datapool"
+
+
 def test_it_forecasts_as_deepaas_does(service):
     found = predict(service).json()
     assert found["data"] == "datapool"
