@@ -268,15 +268,18 @@ def _departure_text(
 ) -> str:
     name = next(iter(signs))
     said, value = expected[name], seen[name]
-    text = (
-        f"{_amount(name, signs[name], value, said['forecast'])} {_span(windows, first, last)}:"
-        f" {_number(value)} where {_number(said['forecast'])}"
-        f" ({_number(said['lower'])} to {_number(said['upper'])}) were expected"
+    text = f"{_amount(name, signs[name], value, said['forecast'])} {_span(windows, first, last)}"
+    if first == last:
+        text += ": "
+    else:
+        text += f". At its strangest, at {_moment(windows[peak], windows[first])}, it was "
+    text += (
+        f"{_number(value)} where {_number(said['forecast'])}"
+        f" ({_number(said['lower'])} to {_number(said['upper'])}) were expected."
     )
-    text += "." if first == last else f", at its strangest, {_moment(windows[peak])}."
-    others = [f"{other} ({'more' if signs[other] > 0 else 'less'})" for other in list(signs)[1:]]
+    others = [f"{other} {'rose' if signs[other] > 0 else 'fell'}" for other in list(signs)[1:]]
     if others:
-        text += f" Also {_listed(others)}."
+        text += f" At the same time {_listed(others)}."
     if accepted is not None:
         text += f" It lasted, and is taken as the new normal from {_moment(accepted)} on."
     return text
@@ -301,9 +304,10 @@ def _number(value: float) -> str:
 
 
 def _span(windows: pd.Index, first: int, last: int) -> str:
+    zone = " UTC" if isinstance(windows, pd.DatetimeIndex) else ""
     if first == last:
-        return f"in the window at {_moment(windows[first])}"
-    return f"from {_moment(windows[first])} to {_moment(windows[last], windows[first])}"
+        return f"in the window at {_moment(windows[first])}{zone}"
+    return f"from {_moment(windows[first])} to {_moment(windows[last], windows[first])}{zone}"
 
 
 def _moment(label: Any, after: Any = None) -> str:
@@ -327,7 +331,7 @@ def _finite(value: float) -> float | None:
 
 
 def _label(label: Any) -> Any:
-    return label.isoformat() if isinstance(label, pd.Timestamp) else int(label)
+    return f"{label:%Y-%m-%dT%H:%M:%SZ}" if isinstance(label, pd.Timestamp) else int(label)
 
 
 def _identifier(kind: str, start: Any, columns: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from mods.files import write_aside
 from mods.models.evaluation import CONTEXT, Forecaster, origin_rows
 from mods.models.forecast import as_csv
 
-__all__ = ["check_output", "predict", "table_document", "write_table"]
+__all__ = ["check_output", "predict", "predict_with_history", "table_document", "write_table"]
 
 
 def predict(model: Forecaster, frame: pd.DataFrame, *, include: str | None = None) -> pd.DataFrame:
@@ -44,19 +44,33 @@ def predict(model: Forecaster, frame: pd.DataFrame, *, include: str | None = Non
     DataError
         Where no origin in it has enough history.
     """
+    table, origins = predict_with_history(model, frame, include=include)
+    return table[table["origin"].isin(origins)].reset_index(drop=True)
+
+
+def predict_with_history(
+    model: Forecaster, frame: pd.DataFrame, *, include: str | None = None
+) -> tuple[pd.DataFrame, pd.Index]:
+    """Return what `predict` makes on its way: forecasts from before the range too.
+
+    Returns
+    -------
+    tuple
+        The forecast table of the range, of the history before it and of some rows after it,
+        which are there for their actual values; and the range's origins, `(origins,)`.
+    """
     first, end = origin_rows(frame, include)
     part = frame.iloc[max(0, first - CONTEXT) : end + model.horizon]
     part.attrs = dict(frame.attrs)
     table = model.backtest(part)
-    # The rows after the range are there for their actual values only.
-    chosen = table[table["origin"].isin(frame.index[first:end])].reset_index(drop=True)
-    if chosen.empty:
+    origins = frame.index[first:end]
+    if not table["origin"].isin(origins).any():
         raise DataError(
             f"no window in the range {include!r} has the history that the model needs",
             "more windows before it",
             "Ask for a later range, or give data that begin earlier.",
         )
-    return chosen
+    return table, origins
 
 
 def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:
@@ -72,6 +86,8 @@ def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:
     for name, column in table.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             document[str(name)] = _instants(column)
+        elif isinstance(column.dtype, pd.BooleanDtype):
+            document[str(name)] = column.astype(object).where(column.notna(), None).tolist()
         else:
             document[str(name)] = [None if value != value else value for value in column.tolist()]
     return document
