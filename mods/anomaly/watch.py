@@ -11,6 +11,7 @@ from mods.anomaly.detect import detect_all
 from mods.anomaly.incidents import Incident
 from mods.anomaly.suppression import Maintenance, Rules
 from mods.anomaly.thresholds import parse_rate
+from mods.config import DEFAULT_WINDOW
 from mods.models.evaluation import Forecaster
 from mods.models.predict import predict_with_history
 from mods.timerange import TimeRange, Window, parse_range
@@ -71,7 +72,7 @@ def watch(
     RangeError, DataError
         As `predict`.
     """
-    window = str(frame.attrs["window"])
+    window = str(frame.attrs.get("window") or DEFAULT_WINDOW)
     parse_rate(rate, max(1, Window.parse(window).per_day))
     table, origins = predict_with_history(model, frame, include=include)
     seen = table[table["origin"] <= origins[-1]]

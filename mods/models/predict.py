@@ -6,9 +6,9 @@ Also `python -m mods.models.predict`, which takes what `mods predict` takes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,6 +16,9 @@ from mods.errors import DataError, ModelError
 from mods.files import write_aside
 from mods.models.evaluation import CONTEXT, Forecaster, origin_rows
 from mods.models.forecast import as_csv
+
+if TYPE_CHECKING:
+    from mods.anomaly.incidents import Incident
 
 __all__ = ["check_output", "predict", "predict_with_history", "table_document", "write_table"]
 
@@ -111,7 +114,9 @@ def check_output(path: Path | str) -> Callable[[pd.DataFrame, Path], None]:
     return writer
 
 
-def write_table(table: pd.DataFrame, path: Path | str) -> None:
+def write_table(
+    table: pd.DataFrame, path: Path | str, *, incidents: Sequence[Incident] | None = None
+) -> None:
     """Write a forecast table as CSV, JSON or Parquet, or as a picture of its last two days.
 
     Parameters
@@ -120,6 +125,8 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
         The forecast table.
     path
         Ends in `.csv`, `.json`, `.parquet` or `.png`.
+    incidents
+        What departed, to be marked in the picture; None where nobody looked for any.
 
     Raises
     ------
@@ -130,7 +137,10 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
     """
     writer = check_output(path)
     with write_aside(path) as partial:
-        writer(table, partial)
+        if writer is _write_png:
+            _write_png(table, partial, incidents)
+        else:
+            writer(table, partial)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -146,10 +156,12 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     table.to_parquet(path, index=False)
 
 
-def _write_png(table: pd.DataFrame, path: Path) -> None:
+def _write_png(
+    table: pd.DataFrame, path: Path, incidents: Sequence[Incident] | None = None
+) -> None:
     from mods.visualization.visualize import picture, plot_forecast
 
-    path.write_bytes(picture(plot_forecast(table, title="One step ahead")))
+    path.write_bytes(picture(plot_forecast(table, title="One step ahead", incidents=incidents)))
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
