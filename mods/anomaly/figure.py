@@ -11,6 +11,7 @@ from mods.anomaly.detect import Detection
 from mods.anomaly.scores import SHARP_STEP
 from mods.errors import DataError
 from mods.visualization.incident_marks import (
+    kinds_of,
     lines_of,
     positions,
     sentences,
@@ -22,6 +23,8 @@ from mods.visualization.incident_marks import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from mods.anomaly.incidents import Incident
 
 __all__ = ["plot_incidents"]
 
@@ -48,7 +51,7 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from mods.visualization.visualize import DPI, STYLE
+    from mods.visualization.visualize import DPI, STYLE, label_time
 
     shown = _shown(detection, days)
     if shown.empty:
@@ -70,10 +73,11 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
             for number, incident in enumerate(told, start=1):
                 if forecasts.columns[place] in incident.columns:
                     shade(axes, incident, number, shown[0], shown[-1])
-        timed = isinstance(forecasts.windows, pd.DatetimeIndex)
-        panels[-1].set_xlabel("start of the window, UTC" if timed else "window, row number from 0")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
+        label_time(panels[-1], isinstance(forecasts.windows, pd.DatetimeIndex))
+        figure.align_ylabels(panels)
+        figure.suptitle(_title(told), x=0.008, ha="left", fontsize=13, fontweight="bold")
+        handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
         figure.supxlabel(text, x=0.01, ha="left", fontsize=9)
     return figure
 
@@ -94,6 +98,8 @@ def _shown(detection: Detection, days: int) -> pd.Index:
 
 
 def _draw(axes: Axes, detection: Detection, rows: np.ndarray, place: int) -> None:
+    from mods.visualization.visualize import label_values
+
     forecasts = detection.forecasts
     step = min(SHARP_STEP, forecasts.point.shape[1]) - 1
     where = positions(forecasts.windows[rows])
@@ -107,9 +113,17 @@ def _draw(axes: Axes, detection: Detection, rows: np.ndarray, place: int) -> Non
         color="#0072B2",
         alpha=0.2,
         lw=0,
-        label=f"expected {step + 1} windows before",
+        label="likely range",
     )
-    axes.plot(where, point, color="#0072B2", lw=0.9, ls="--")
+    axes.plot(
+        where, point, color="#0072B2", lw=0.9, ls="--", label=f"expected {step + 1} windows before"
+    )
     axes.plot(where, forecasts.actual[rows, place], color="#000000", lw=1.1, label="seen")
     axes.set_title(forecasts.columns[place])
     axes.margins(x=0.01)
+    values = np.concatenate([forecasts.actual[rows, place], lower, upper])
+    label_values(axes, forecasts.columns[place], values)
+
+
+def _title(told: list[Incident]) -> str:
+    return f"{len(told) or 'No'} incident{'' if len(told) == 1 else 's'}"

@@ -11,14 +11,18 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
 
     from mods.anomaly.incidents import Incident
 
-__all__ = ["lines_of", "positions", "sentences", "shade", "strangeness", "told_between"]
+__all__ = ["kinds_of", "lines_of", "positions", "sentences", "shade", "strangeness", "told_between"]
 
 #: More sentences than these do not fit below a picture.
 MOST_TOLD = 6
 _COLOURS = {"departure": "#D55E00", "outage": "#666666"}
+_NAMES = {"departure": "incident", "outage": "no data"}
+#: A number takes this share of a panel's width.
+_ROOM = 0.03
 #: Letters that fit into a line of a picture eleven inches wide.
 _LINE = 165
 
@@ -55,15 +59,26 @@ def shade(axes: Axes, incident: Incident, number: int, first: Any, last: Any) ->
     """
     start, end = positions(pd.Index([max(incident.start, first), min(incident.end, last)]))
     axes.axvspan(start, end, color=_COLOURS[incident.kind], alpha=0.25, lw=1)
+    left, right = positions(pd.Index([first, last]))
+    # Left of it, where there is room for a number.
+    beside = start - left > _ROOM * (right - left)
     axes.annotate(
-        f"{number} ",
-        (start, 1.0),
+        f" {number} ",
+        (start if beside else end, 1.0),
         xycoords=("data", "axes fraction"),
         fontsize=9,
         fontweight="bold",
         va="top",
-        ha="right",
+        ha="right" if beside else "left",
     )
+
+
+def kinds_of(told: Sequence[Incident]) -> list[Patch]:
+    """Return what the legend shows of the incidents: one patch a kind."""
+    from matplotlib.patches import Patch
+
+    kinds = dict.fromkeys(one.kind for one in told)
+    return [Patch(color=_COLOURS[kind], alpha=0.25, label=_NAMES[kind]) for kind in kinds]
 
 
 def sentences(told: Sequence[Incident]) -> str:

@@ -15,7 +15,14 @@ import pandas as pd
 
 from mods.errors import DataError, did_you_mean
 from mods.files import write_aside
-from mods.visualization.incident_marks import lines_of, positions, sentences, shade, told_between
+from mods.visualization.incident_marks import (
+    kinds_of,
+    lines_of,
+    positions,
+    sentences,
+    shade,
+    told_between,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +30,15 @@ if TYPE_CHECKING:
 
     from mods.anomaly.incidents import Incident
 
-__all__ = ["chosen_series", "picture", "plot_forecast", "save_figure", "unit_of"]
+__all__ = [
+    "chosen_series",
+    "label_time",
+    "label_values",
+    "picture",
+    "plot_forecast",
+    "save_figure",
+    "unit_of",
+]
 
 BLACK, GREY, BLUE, VERMILION = "#000000", "#666666", "#0072B2", "#D55E00"
 STYLE: Any = {
@@ -124,19 +139,18 @@ def plot_forecast(
             for number, incident in enumerate(told, start=1):
                 if name in incident.columns:
                     shade(axes, incident, number, rows["target"].min(), rows["target"].max())
-        _label_time(panels[-1], table)
+        label_time(panels[-1], isinstance(table["target"].dtype, pd.DatetimeTZDtype))
         figure.align_ylabels(panels)
         if title:
             figure.suptitle(title, x=0.008, ha="left", fontsize=13, fontweight="bold")
         if text:
             figure.supxlabel(text, x=0.008, ha="left", fontsize=9)
-        handles, labels = panels[0].get_legend_handles_labels()
+        handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
         # Below is no room for both.
         figure.legend(
-            handles,
-            labels,
+            handles=handles,
             loc="outside upper right" if text else "outside lower left",
-            ncols=len(labels),
+            ncols=len(handles),
         )
     return figure
 
@@ -223,7 +237,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, name: str, step: int, coverage: float 
     told = f"{int(outside.sum())} of {judged:,} outside" if judged else "not known yet"
     axes.set_title(told, loc="right", fontsize=9, fontweight="normal", color=GREY)
     axes.margins(x=0.01)
-    _label_values(axes, name, np.concatenate([actual, lower, upper]))
+    label_values(axes, name, np.concatenate([actual, lower, upper]))
     _mark_beyond(axes, rows, where)
 
 
@@ -246,7 +260,8 @@ def _mark_beyond(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
     )
 
 
-def _label_values(axes: Axes, name: str, values: np.ndarray) -> None:
+def label_values(axes: Axes, name: str, values: np.ndarray) -> None:
+    """Label the axis of a column's values, with the unit that its name tells."""
     from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
     known = np.abs(values[np.isfinite(values)])
@@ -260,8 +275,9 @@ def _label_values(axes: Axes, name: str, values: np.ndarray) -> None:
     axes.set_ylabel(f"{unit} a window" if unit else "per window")
 
 
-def _label_time(axes: Axes, table: pd.DataFrame) -> None:
-    if isinstance(table["target"].dtype, pd.DatetimeTZDtype):
+def label_time(axes: Axes, times: bool) -> None:
+    """Label the axis of the windows: times in UTC, or row numbers."""
+    if times:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         locator = AutoDateLocator(tz="UTC", minticks=5, maxticks=14)  # type: ignore[no-untyped-call]
