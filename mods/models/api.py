@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from importlib import metadata
+from collections.abc import Hashable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,26 +17,29 @@ from typing import TYPE_CHECKING, Any
 from mods import config
 from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
 from mods.models import request_data, schemas, tally
+from mods.models.about import about, training_told
 from mods.models.api_errors import collected_warnings, translated
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.recent import Recent, digest
-from mods.models.registry import DEFAULT, list_models, model_path
+from mods.models.registry import DEFAULT, model_path
 from mods.models.request_data import RequestData
 from mods.models.responses import (
     RESPONSE,
+    alarms_document,
     as_json,
     csv_answer,
     evaluation_of,
     html_answer,
     png_answer,
 )
-from mods.models.trainings import list_trainings, recorded
+from mods.models.trainings import recorded
 from mods.models.url_data import url_file
 from mods.transfer import send_later
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mods.anomaly.watch import Watched
     from mods.models.mods_model import Model
 
 __all__ = [
@@ -55,46 +58,19 @@ schema = RESPONSE
 
 #: A larger forecast table is no answer to a request: ask for a shorter range.
 MAX_ROWS = 500_000
-#: The metadata tell the latest trainings; `mods trainings` tells all.
-MAX_TRAININGS = 20
 #: What `warm` forecasts: as many windows as make the shapes of later requests.
 WARM_ROWS = 300
 
 
 #: What was forecast last in this worker: a table of `MAX_ROWS` takes 30 MB.
 _tables: Recent[pd.DataFrame] = Recent(4)
+_watched: Recent[Watched] = Recent(4)
 _evaluations: Recent[dict[str, Any] | None] = Recent(16)
 
 
 def get_metadata() -> dict[str, Any]:
     """Return what DEEPaaS and the catalogue show: the package, its models and its data."""
-    package = metadata.metadata("mods")
-    told = {
-        "name": package["Name"],
-        "version": package["Version"],
-        "summary": package["Summary"],
-        "description": package["Summary"],
-        "license": package["License-Expression"] or package["License"],
-        "author": package["Author"],
-        "author-email": package["Author-email"],
-        "url": package["Home-page"],
-    }
-    about: dict[str, Any] = {key: value for key, value in told.items() if value}
-    about["models"] = [
-        {
-            "name": entry.name,
-            "model_type": entry.config.get("hyperparameters", {}).get("model_type"),
-            "columns": entry.config.get("columns", []),
-            "window": entry.config.get("window"),
-            "training": _training(entry.config),
-            "metrics": entry.metrics,
-            "problem": entry.problem or None,
-        }
-        for entry in list_models()
-    ]
-    about["datapool"] = _extent()
-    about["trainings"] = list_trainings()[:MAX_TRAININGS]
-    document: dict[str, Any] = as_json(about)
+    document: dict[str, Any] = as_json(about())
     return document
 
 
@@ -186,13 +162,15 @@ def _predict(
     data = _data(arguments, path, model)
     frame = data.frame
     shown = arguments["time_range"] or request_data.last_rows(frame, _per_day(frame))
-    table = _table(model, frame, shown, arguments)
+    table, alarms = _table(model, frame, shown, arguments)
+    if alarms is not None and alarms.doubt not in ("", *heard):
+        heard.append(alarms.doubt)
     if arguments["accept"] == "text/csv":
-        return csv_answer(table)
+        return csv_answer(table, alarms)
     drawn = {"image/png": png_answer, "text/html": html_answer}.get(arguments["accept"])
     if drawn is not None:
         title = f"{_SOURCES[data.source]}, forecast by {arguments['model_name']!r}"
-        return drawn(table, coverage=model.coverage, title=title)
+        return drawn(table, coverage=model.coverage, title=title, alarms=alarms)
     from mods.models.predict import table_document
 
     return {
@@ -208,6 +186,8 @@ def _predict(
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
         "evaluation": _evaluation(model, table, frame, shown, arguments),
         "predictions": table_document(table),
+        "alarm_rate": arguments["alarm_rate"],
+        **alarms_document(alarms),
         "warnings": heard,
     }
 
@@ -252,7 +232,7 @@ def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
             "test_time_range": tested,
             "test_time_ranges_excluded": arguments["test_time_ranges_excluded"],
             "columns": document["columns"],
-            "training": _training(document),
+            "training": training_told(document),
             "evaluation": document["evaluation"],
             "warnings": heard,
         }
@@ -313,8 +293,11 @@ def _per_day(frame: pd.DataFrame) -> int:
 
 def _table(
     model: Model, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
-) -> pd.DataFrame:
-    """Return the forecast table of the origins in a range, as `mods predict` makes it."""
+) -> tuple[pd.DataFrame, Watched | None]:
+    """Return the forecast table of the origins in a range, as `mods predict` makes it.
+
+    With it come the alarms, where a rate of false ones is asked for.
+    """
     from mods.models.evaluation import origin_rows
     from mods.models.predict import predict as forecast
 
@@ -338,12 +321,30 @@ def _table(
             "Ask for fewer, or train a model with a larger steps_ahead.",
         )
     batches = _InBatches(model, arguments["batch_size"])
-    table = _tables.get(
-        (model, shown, digest(frame)), lambda: forecast(batches, frame, include=shown)
-    )
+    key = (model, shown, digest(frame))
+    alarms: Watched | None = None
+    if arguments["alarm_rate"] is None:
+        table = _tables.get(key, lambda: forecast(batches, frame, include=shown))
+    else:
+        alarms = _watch(batches, frame, shown, arguments, key)
+        table = alarms.table
     chosen = (table["step"] <= horizon) & table["column"].isin(columns or known)
     tally.add(int(chosen.sum()))
-    return table[chosen].reset_index(drop=True)
+    return table[chosen].reset_index(drop=True), alarms
+
+
+def _watch(
+    model: _InBatches, frame: pd.DataFrame, shown: str, arguments: dict[str, Any], data: Hashable
+) -> Watched:
+    from mods.anomaly.watch import left_out, watch
+
+    rate, columns = arguments["alarm_rate"], arguments["columns"]
+    excluded = arguments["time_ranges_excluded"]
+    rules = left_out(excluded, frame.index, "time_ranges_excluded")
+    return _watched.get(
+        (data, rate, *columns, tuple(excluded)),
+        lambda: watch(model, frame, rate, include=shown, columns=columns, rules=rules),
+    )
 
 
 def _evaluation(
@@ -359,20 +360,6 @@ class _InBatches:
     def __init__(self, model: Model, batch_size: int) -> None:
         self.horizon, self.coverage = model.horizon, model.coverage
         self.backtest = functools.partial(model.backtest, batch_size=batch_size)
-
-
-def _training(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return a training's provenance without its history, which is long."""
-    told = configuration.get("training", {})
-    return {key: value for key, value in told.items() if key != "history"}
-
-
-def _extent() -> list[dict[str, object]]:
-    try:
-        return request_data.require_pool()
-    except ModsError:
-        # A damaged zip in the pool is told to who asks for its data, not to who asks for us.
-        return []
 
 
 def _load(name: str) -> Model:

@@ -97,6 +97,7 @@ def test_nothing_given_gives_every_default():
         "window_slide": None,
         "columns": [],
         "horizon": None,
+        "alarm_rate": None,
         "batch_size": 4096,
     }
 
@@ -127,6 +128,9 @@ BAD = [
     ({"time_ranges_excluded": 5}, "Not a valid list."),
     ({"data_select_query": "conn"}, "argument 'data_select_query': selection query"),
     ({"window_slide": "w01h-s07m"}, "a slide that divides the length"),
+    ({"alarm_rate": "0"}, "argument 'alarm_rate': rate '0'; expected more than 0. Write for"),
+    ({"alarm_rate": "often"}, "rate 'often'; expected a number a hour, day, week, month, year."),
+    ({"alarm_rate": "1/fortnight"}, "rate '1/fortnight'; expected a number a hour, day, week"),
     ({"batch_size": 0}, "Must be greater than or equal to 1"),
     ({"batch_size": True}, "Not a valid integer."),
     ({"batch_size": None}, "Field may not be null."),
