@@ -36,6 +36,7 @@ def about() -> dict[str, Any]:
             "model_type": entry.config.get("hyperparameters", {}).get("model_type"),
             "columns": entry.config.get("columns", []),
             "window": entry.config.get("window"),
+            "horizon": entry.config.get("hyperparameters", {}).get("steps_ahead"),
             "training": training_told(entry.config),
             "metrics": entry.metrics,
             "problem": entry.problem or None,
@@ -48,7 +49,13 @@ def about() -> dict[str, Any]:
 
 
 def training_told(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return a training's provenance without its history, which is long."""
+    """Return a training's provenance without its history, which is long.
+
+    Examples
+    --------
+    >>> training_told({"training": {"epochs": 2, "history": [{"loss": 0.1}]}})
+    {'epochs': 2}
+    """
     told = configuration.get("training", {})
     return {key: value for key, value in told.items() if key != "history"}
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 import requests
 
 from mods.models import api
+from mods.tests.browser import Page, open_page
 from mods.tests.chromium import needs_chromium, page_after_scripts, text_of
-from mods.tests.running_service import running
+from mods.tests.running_service import SAMPLE, running, serving
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,3 +57,40 @@ def test_the_document_behind_it_describes_every_argument_and_its_default(service
             assert shown[argument]["description"], argument
             if field.load_default is not None:
                 assert shown[argument]["default"] == field.load_default, argument
+
+
+PREDICT = "#operations-models-post_v2_models_mods_predict_"
+ANSWER = f"document.querySelector('{PREDICT} .live-responses-table')"
+
+
+async def begun(page: Page) -> None:
+    """Open the form of predict."""
+    await page.click(f"{PREDICT} .opblock-summary-control")
+    await page.click(f"{PREDICT} .try-out__btn")
+    await page.until(f"document.querySelector('{PREDICT} input[type=file]') !== null")
+
+
+def test_the_sample_is_sent_through_the_page_and_comes_back_as_a_picture(tmp_path):
+    async def sent(url: str) -> tuple[int, int]:
+        async with open_page(f"{url}/api", tmp_path / "profile") as page:
+            await begun(page)
+            await page.choose_file(f"{PREDICT} input[type=file]", SAMPLE)
+            await page.choose(f"{PREDICT} tr[data-param-name=accept] select", "image/png")
+            await page.click(f"{PREDICT} .execute")
+            picture = f"document.querySelector('{PREDICT} .live-responses-table img')"
+            # In one: the page makes the element anew while it settles.
+            size = await page.until(
+                f"(p => p && p.naturalWidth && [p.naturalWidth, p.naturalHeight])({picture})"
+            )
+            assert "image/png" in await page.value(f"{ANSWER}.innerText")
+            # Nothing chosen, as who tries it for the first time: all of the answer is shown.
+            await page.click(f"{PREDICT} .btn-clear")
+            await page.choose(f"{PREDICT} tr[data-param-name=accept] select", "application/json")
+            await page.click(f"{PREDICT} .execute")
+            await page.until(f"{ANSWER} !== null && {ANSWER}.innerText.includes('predictions')")
+            return size[0], size[1]
+
+    with serving(tmp_path) as (service, _):
+        width, height = asyncio.run(sent(service.url))
+        assert width > 800 and height > 800
+        assert list(service.uploads.iterdir()) == []
