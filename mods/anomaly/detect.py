@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,8 @@ class Detection:
         The share of windows that may be false alarms.
     forecasts
         What was scored.
+    doubt
+        Why the rate cannot be promised, which was warned of too; empty where it can.
     """
 
     scores: pd.DataFrame
@@ -57,6 +59,7 @@ class Detection:
     threshold: float
     risk: float
     forecasts: Forecasts
+    doubt: str = ""
 
     @property
     def suppressed(self) -> dict[str, int]:
@@ -73,7 +76,7 @@ class Detection:
             if len(windows) and incident.start <= windows[-1] and incident.end >= windows[0]
         ]
         scores = self.scores.loc[rows].reset_index(drop=True)
-        return Detection(scores, kept, self.threshold, self.risk, self.forecasts)
+        return replace(self, scores=scores, incidents=kept)
 
 
 def detect(
@@ -147,7 +150,10 @@ def detect_all(
     forecasts = read_forecasts(table, window=window)
     risk = parse_rate(rate, forecasts.per_day)
     scores = score_windows(forecasts, coverage=coverage)
-    alarms, values = _alarms(scores, forecasts.per_day, risk, threshold, str(rate))
+    doubt = _doubt(scores, forecasts.per_day, risk, threshold, str(rate))
+    if doubt:
+        warnings.warn(doubt, ModsWarning, stacklevel=3)
+    alarms, values = _alarms(scores, forecasts.per_day, risk, threshold)
     incidents = find_incidents(
         forecasts,
         scores,
@@ -164,29 +170,42 @@ def detect_all(
         threshold=float(values[-1]),
         risk=risk,
         forecasts=forecasts,
+        doubt=doubt,
     )
 
 
-def _alarms(
-    scores: Scores, per_day: int, risk: float, method: str, rate: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which windows pass the threshold, and the threshold after each, `(windows,)`."""
+def _doubt(scores: Scores, per_day: int, risk: float, method: str, rate: str) -> str:
+    """Return why the rate cannot be promised; nothing where it can."""
+    known, skipped, usable = _usable(scores, per_day)
+    needed = max(_WARMUP_DAYS * per_day, int(np.ceil(1 / risk)))
+    if usable >= needed:
+        return ""
+    return (
+        f"{len(known) / per_day:.1f} days of history are too short to promise {rate} false"
+        f" alarms: {needed / per_day + _SKIPPED_DAYS:.0f} days are needed. Alarms come from"
+        f" {skipped + _warmup(usable, per_day, risk, method)} windows on and may be more or fewer."
+    )
+
+
+def _usable(scores: Scores, per_day: int) -> tuple[np.ndarray, int, int]:
+    """Return which scores are known, how many teach nothing, and how many known ones do."""
     known = np.isfinite(scores.window)
     skipped = min(_SKIPPED_DAYS * per_day, len(known) // 4)
-    usable = int(known[skipped:].sum())
+    return known, skipped, int(known[skipped:].sum())
+
+
+def _warmup(usable: int, per_day: int, risk: float, method: str) -> int:
+    """Return how many scores a threshold learns before its first alarm."""
     warmup = max(_LEAST_LEARNED, min(_WARMUP_DAYS * per_day, usable // 2))
-    if method == "conformal":
-        warmup = max(warmup, int(np.ceil(1 / risk)))
-    needed = max(_WARMUP_DAYS * per_day, int(np.ceil(1 / risk)))
-    if usable < needed:
-        days = needed / per_day + _SKIPPED_DAYS
-        warnings.warn(
-            f"{len(known) / per_day:.1f} days of history are too short to promise {rate} false"
-            f" alarms: {days:.0f} days are needed. Alarms come from {skipped + warmup} windows on"
-            " and may be more or fewer.",
-            ModsWarning,
-            stacklevel=4,
-        )
+    return max(warmup, int(np.ceil(1 / risk))) if method == "conformal" else warmup
+
+
+def _alarms(
+    scores: Scores, per_day: int, risk: float, method: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which windows pass the threshold, and the threshold after each, `(windows,)`."""
+    known, skipped, usable = _usable(scores, per_day)
+    warmup = _warmup(usable, per_day, risk, method)
     learner = threshold_by_risk(method, risk, warmup=warmup, memory=_MEMORY_DAYS * per_day)
     alarms, values = np.zeros(len(known), dtype=bool), np.full(len(known), np.nan)
     for row, score in enumerate(scores.window[skipped:].tolist(), start=skipped):

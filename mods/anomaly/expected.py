@@ -3,7 +3,8 @@
 A forecast has seen an incident as soon as its origin lies inside it; the days
 before never have.  Two expectations are asked, the last seven days and the same
 weekday of the last three weeks, and a window departs only as far as it departs
-from both: neither a weekend nor an unusual week is strange by itself.
+from both: neither a weekend nor an unusual week is strange by itself.  A small
+departure that goes on for hours is stranger than its windows one by one.
 
 All is in log units, `sign(x) * log(1 + |x|)`, relative to how far the column
 departed on an ordinary window of the last sixty days.
@@ -26,6 +27,12 @@ KEPT_DAYS = 60
 LEAST_SCALE = 0.02
 #: Departures are limited to so many ordinary ones.
 LIMIT = 60.0
+#: How much of a departure its moving average takes: half of it is from the last seven windows.
+_NEW = 0.1
+#: What lasts counts so much, up to so many times the window's own departure.
+_LASTING, _LASTS = 1.2, 1.8
+#: The average of no column's departures is steadier than this, in ordinary departures.
+_LEAST_LASTING = 0.2
 #: A normal distribution's median departure is its standard deviation over this.
 _NORMAL = 1.4826
 
@@ -89,13 +96,15 @@ class Habit:
     def __init__(self, columns: int, per_day: int) -> None:
         self._per_day = per_day
         self._values = np.full((max(WEEKS) * per_day, columns), np.nan)
-        # (expectations, windows, columns): how far the last windows departed
-        self._past = np.full((2, KEPT_DAYS * per_day, columns), np.nan)
-        self._scale = np.full((2, columns), np.nan)
-        self._seen = 0
+        self._departed = _Ordinary((2, columns), per_day, LEAST_SCALE)
+        self._lasted = _Ordinary((1, columns), per_day, _LEAST_LASTING)
+        self._mean = np.zeros(columns)
 
     def departures(self, values: FloatArray) -> FloatArray:
         """Return how far the next windows depart from the days before, and learn them.
+
+        What has departed to the same side for hours departs further: as far as its moving
+        average does from ordinary ones, and at most `_LASTS` times what the window itself does.
 
         Parameters
         ----------
@@ -110,23 +119,18 @@ class Habit:
         """
         if len(values) == 0:
             return values.copy()
-        residual = self._residuals(values)
-        past = np.concatenate([self._past, np.abs(residual)], axis=1)
-        kept, count = self._past.shape[1], len(values)
-        scaled = np.empty_like(residual)
-        row = 0
-        while row < count:
-            if (self._seen + row) % self._per_day == 0:
-                # The scale is measured once a day, from what came before.
-                self._scale = _ordinary(past[:, row : row + kept], self._per_day)
-            end = min(count, row + self._per_day - (self._seen + row) % self._per_day)
-            scaled[:, row:end] = residual[:, row:end] / self._scale[:, None]
-            row = end
-        self._seen += count
-        self._past = past[:, -kept:].copy()
+        scaled = self._departed.relative(self._residuals(values))
         joined = np.concatenate([self._values, values])
         self._values = joined[-len(self._values) :].copy()
-        return np.clip(same_sign(scaled[0], scaled[1]), -LIMIT, LIMIT)
+        away = np.clip(same_sign(scaled[0], scaled[1]), -LIMIT, LIMIT)
+        lasting = _LASTING * self._lasted.relative(self._means(away)[None])[0]
+        further = np.minimum(np.abs(lasting), _LASTS * np.abs(away))
+        # Nothing lasts before its ordinary size is known.
+        further = np.where(np.sign(lasting) == np.sign(away), further, 0.0)
+        departures: FloatArray = np.clip(
+            np.sign(away) * np.maximum(np.abs(away), further), -LIMIT, LIMIT
+        )
+        return departures
 
     def _residuals(self, values: FloatArray) -> FloatArray:
         """Return `(2, windows, columns)`: less the median of the days, and of the weeks."""
@@ -139,12 +143,60 @@ class Habit:
             residuals.append(values - known_median(earlier))
         return np.stack(residuals)
 
+    def _means(self, away: FloatArray) -> FloatArray:
+        """Return the moving average of the departures; what is missing leaves it as it was."""
+        means = np.empty_like(away)
+        mean = self._mean
+        for row, departure in enumerate(away):
+            missing = np.isnan(departure)
+            mean = np.where(missing, mean, mean + _NEW * (departure - mean))
+            means[row] = np.where(missing, np.nan, mean)
+        self._mean = mean
+        return means
 
-def _ordinary(past: FloatArray, per_day: int) -> FloatArray:
-    """Return the ordinary departure by expectation and column, NaN before half a day is known."""
-    count = np.isfinite(past).sum(axis=1)
-    middle = _NORMAL * known_median(past.swapaxes(0, 1))
-    mean = np.nansum(past, axis=1) / np.maximum(count, 1)
-    # A column that rests most of the time has no median departure; its bursts tell its scale.
-    scale = np.where(middle < LEAST_SCALE, np.maximum(mean, LEAST_SCALE), middle)
-    return np.where(count >= max(1, per_day // 2), scale, np.nan)
+
+class _Ordinary:
+    """How large something ordinarily is, measured once a day from what came before.
+
+    Parameters
+    ----------
+    shape
+        `(kinds, columns)`.
+    per_day
+        Windows a day.
+    least
+        Nothing is ordinarily smaller.
+    """
+
+    def __init__(self, shape: tuple[int, int], per_day: int, least: float) -> None:
+        kinds, columns = shape
+        self._per_day, self._least = per_day, least
+        # (kinds, windows, columns): how large the last ones were
+        self._past = np.full((kinds, KEPT_DAYS * per_day, columns), np.nan)
+        self._scale = np.full((kinds, columns), np.nan)
+        self._seen = 0
+
+    def relative(self, values: FloatArray) -> FloatArray:
+        """Return the next values, `(kinds, windows, columns)`, in ordinary ones, and learn them."""
+        past = np.concatenate([self._past, np.abs(values)], axis=1)
+        kept, count = self._past.shape[1], values.shape[1]
+        scaled = np.empty_like(values)
+        row = 0
+        while row < count:
+            if (self._seen + row) % self._per_day == 0:
+                self._scale = self._measure(past[:, row : row + kept])
+            end = min(count, row + self._per_day - (self._seen + row) % self._per_day)
+            scaled[:, row:end] = values[:, row:end] / self._scale[:, None]
+            row = end
+        self._seen += count
+        self._past = past[:, -kept:].copy()
+        return scaled
+
+    def _measure(self, past: FloatArray) -> FloatArray:
+        """Return the ordinary size by kind and column, NaN before half a day is known."""
+        count = np.isfinite(past).sum(axis=1)
+        middle = _NORMAL * known_median(past.swapaxes(0, 1))
+        mean = np.nansum(past, axis=1) / np.maximum(count, 1)
+        # A column that rests most of the time has no median departure; its bursts tell its scale.
+        scale = np.where(middle < self._least, np.maximum(mean, self._least), middle)
+        return np.where(count >= max(1, self._per_day // 2), scale, np.nan)

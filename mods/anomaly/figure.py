@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mods.anomaly.detect import Detection
-from mods.anomaly.incidents import Incident
 from mods.anomaly.scores import SHARP_STEP
+from mods.errors import DataError
+from mods.visualization.incident_marks import (
+    kinds_of,
+    lines_of,
+    positions,
+    sentences,
+    shade,
+    strangeness,
+    told_between,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from mods.anomaly.incidents import Incident
+
 __all__ = ["plot_incidents"]
 
 _DAYS = 5
-#: More sentences than these do not fit beside the picture.
-_TOLD = 6
-_COLOURS = {"departure": "#D55E00", "outage": "#666666"}
 
 
 def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
@@ -33,21 +41,29 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
     days
         How many of them to show; around the strangest incident that no rule suppressed, the
         last ones where there is none.
+
+    Raises
+    ------
+    DataError
+        Where nothing was forecast.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from mods.visualization.visualize import DPI, STYLE
+    from mods.visualization.visualize import DPI, STYLE, label_time
 
     shown = _shown(detection, days)
+    if shown.empty:
+        raise DataError(
+            "no window to draw", "windows that were forecast", "Ask for a later or longer range."
+        )
     forecasts = detection.forecasts
-    told = [one for one in detection.incidents if one.suppressed is None and _overlaps(one, shown)]
-    told = sorted(told, key=_strangeness)[:_TOLD]
-    told.sort(key=lambda incident: incident.start)
+    told = told_between(detection.incidents, shown[0], shown[-1])
+    text = sentences(told)
     with rc_context(STYLE):
         count = len(forecasts.columns)
-        height = 1.2 + 1.9 * count + 0.24 * len(told)
+        height = 1.0 + 1.9 * count + 0.17 * lines_of(text)
         figure = Figure(figsize=(11, height), layout="constrained", dpi=DPI)
         FigureCanvasAgg(figure)
         panels = list(np.atleast_1d(figure.subplots(count, 1, sharex=True)))
@@ -55,15 +71,14 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
         for place, axes in enumerate(panels):
             _draw(axes, detection, rows, place)
             for number, incident in enumerate(told, start=1):
-                _shade(axes, incident, forecasts.columns[place], number)
-        timed = isinstance(forecasts.windows, pd.DatetimeIndex)
-        panels[-1].set_xlabel("start of the window, UTC" if timed else "window, row number from 0")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
-        text = [f"{number}  {one.text}" for number, one in enumerate(told, start=1)]
-        figure.supxlabel(
-            "\n".join(text or ["No incident in these days."]), x=0.01, ha="left", fontsize=9
-        )
+                if forecasts.columns[place] in incident.columns:
+                    shade(axes, incident, number, shown[0], shown[-1])
+        label_time(panels[-1], isinstance(forecasts.windows, pd.DatetimeIndex))
+        figure.align_ylabels(panels)
+        figure.suptitle(_title(told), x=0.008, ha="left", fontsize=13, fontweight="bold")
+        handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=9)
     return figure
 
 
@@ -76,25 +91,18 @@ def _shown(detection: Detection, days: int) -> pd.Index:
     told = [one for one in detection.incidents if one.suppressed is None]
     if not told:
         return windows[-count:]
-    worst = min(told, key=_strangeness)
+    worst = min(told, key=strangeness)
     middle = int(windows.get_indexer(pd.Index([worst.peak]), method="nearest")[0])
     first = max(0, min(middle - count // 2, len(windows) - count))
     return windows[first : first + count]
 
 
-def _strangeness(incident: Incident) -> float:
-    """Return a key that sorts the strangest first; an outage is as strange as its windows."""
-    return -float(incident.windows) if np.isnan(incident.score) else -incident.score
-
-
-def _overlaps(incident: Incident, shown: pd.Index) -> bool:
-    return bool(len(shown) and incident.start <= shown[-1] and incident.end >= shown[0])
-
-
 def _draw(axes: Axes, detection: Detection, rows: np.ndarray, place: int) -> None:
+    from mods.visualization.visualize import label_values
+
     forecasts = detection.forecasts
     step = min(SHARP_STEP, forecasts.point.shape[1]) - 1
-    where = _positions(forecasts.windows[rows])
+    where = positions(forecasts.windows[rows])
     lower, upper, point = (
         values[rows, step, place] for values in (forecasts.lower, forecasts.upper, forecasts.point)
     )
@@ -105,31 +113,17 @@ def _draw(axes: Axes, detection: Detection, rows: np.ndarray, place: int) -> Non
         color="#0072B2",
         alpha=0.2,
         lw=0,
-        label=f"expected {step + 1} windows before",
+        label="likely range",
     )
-    axes.plot(where, point, color="#0072B2", lw=0.9, ls="--")
+    axes.plot(
+        where, point, color="#0072B2", lw=0.9, ls="--", label=f"expected {step + 1} windows before"
+    )
     axes.plot(where, forecasts.actual[rows, place], color="#000000", lw=1.1, label="seen")
     axes.set_title(forecasts.columns[place])
     axes.margins(x=0.01)
+    values = np.concatenate([forecasts.actual[rows, place], lower, upper])
+    label_values(axes, forecasts.columns[place], values)
 
 
-def _shade(axes: Axes, incident: Incident, column: str, number: int) -> None:
-    if column not in incident.columns:
-        return
-    first, last = _positions(pd.Index([incident.start, incident.end]))
-    axes.axvspan(first, last, color=_COLOURS[incident.kind], alpha=0.25, lw=1)
-    axes.annotate(
-        str(number),
-        (first, 1.0),
-        xycoords=("data", "axes fraction"),
-        fontsize=9,
-        va="top",
-        ha="right",
-    )
-
-
-def _positions(labels: pd.Index) -> Any:
-    if isinstance(labels, pd.DatetimeIndex):
-        # Matplotlib takes plain datetime64 for UTC, and is slow on times with a zone.
-        return labels.tz_convert("UTC").tz_localize(None).to_numpy()
-    return labels.to_numpy()
+def _title(told: list[Incident]) -> str:
+    return f"{len(told) or 'No'} incident{'' if len(told) == 1 else 's'}"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from mods.anomaly.expected import log_units
 from mods.anomaly.forecasts import Forecasts
 from mods.anomaly.scores import SHARP_STEP, Scores
 
@@ -34,13 +35,14 @@ class Incident:
     kind
         `departure`: other values than expected; `outage`: no values at all.
     start, end, peak
-        The first, the last and the strangest window: window starts, or row numbers.
+        The first window, the last, and the one that is furthest from what was expected before
+        the start: window starts, or row numbers.
     windows
         From `start` to `end`, both included.
     score
-        The peak's score; NaN for an outage.
+        The highest of its windows; NaN for an outage.
     columns
-        Those that departed, by their contribution to the peak; those missing, for an outage.
+        Those that departed, by their contribution to that score; those missing, for an outage.
     direction
         `more` or `less` than expected, of the first column; `missing` for an outage.
     expected
@@ -175,12 +177,13 @@ def departures(
 ) -> Iterable[Incident]:
     """Yield the incidents in which values were other than expected."""
     for first, last in runs(prolonged(alarms, lasting), join):
-        peak = first + int(np.nanargmax(np.where(alarms, scores.window, np.nan)[first : last + 1]))
-        columns = _contributing(scores.columns[peak])
-        names = tuple(forecasts.columns[c] for c in columns)
-        direction: Literal["more", "less"] = (
-            "more" if scores.direction[peak, columns[0]] > 0 else "less"
-        )
+        told = np.where(alarms, scores.window, np.nan)[first : last + 1]
+        strangest = first + int(np.nanargmax(told))
+        columns = _contributing(scores.columns[strangest])
+        signs = {forecasts.columns[c]: int(scores.direction[strangest, c]) for c in columns}
+        peak = _furthest(forecasts, first, last, columns[0], scores.direction[strangest], strangest)
+        names = tuple(signs)
+        direction: Literal["more", "less"] = "more" if signs[names[0]] > 0 else "less"
         expected = {
             forecasts.columns[c]: _expected(forecasts, peak, peak - first + 1, c) for c in columns
         }
@@ -188,7 +191,6 @@ def departures(
         windows = forecasts.windows
         stays = last - first + 1 > accept_after
         accepted = windows[first + accept_after] if stays else None
-        signs = {forecasts.columns[c]: int(scores.direction[peak, c]) for c in columns}
         yield Incident(
             id=_identifier("departure", windows[first], forecasts.columns),
             kind="departure",
@@ -196,7 +198,7 @@ def departures(
             end=windows[last],
             peak=windows[peak],
             windows=last - first + 1,
-            score=float(scores.window[peak]),
+            score=float(scores.window[strangest]),
             columns=names,
             direction=direction,
             expected=expected,
@@ -239,15 +241,35 @@ def _contributing(scores: np.ndarray) -> list[int]:
     return [int(c) for c in order if c == order[0] or parts[c] >= _LEAST_SHARE * parts.sum()]
 
 
+def _furthest(
+    forecasts: Forecasts, first: int, last: int, column: int, signs: np.ndarray, strangest: int
+) -> int:
+    """Return the window in which a column is furthest from what was expected before `first`.
+
+    Only windows that were forecast before it count, and the strangest one.
+    """
+    reach = range(first, min(last + 1, first + forecasts.point.shape[1]))
+    rows = np.array(sorted({*reach, strangest}))
+    expected = [
+        forecasts.point[row, _step(forecasts, row, row - first + 1, column), column] for row in rows
+    ]
+    gap = log_units(forecasts.actual[rows, column]) - log_units(np.array(expected))
+    gap = np.where(np.isnan(gap), -np.inf, signs[column] * gap)
+    return int(rows[gap.argmax()]) if np.isfinite(gap.max()) else strangest
+
+
+def _step(forecasts: Forecasts, row: int, ahead: int, column: int) -> int:
+    """Return the place of the forecast of a window that was made so far ahead, or nearly."""
+    place = min(max(ahead, SHARP_STEP), forecasts.point.shape[1]) - 1
+    known = np.flatnonzero(np.isfinite(forecasts.point[row, :, column]))
+    return int(known[np.abs(known - place).argmin()]) if len(known) else place
+
+
 def _expected(forecasts: Forecasts, peak: int, ahead: int, column: int) -> dict[str, float]:
     """Return what was expected of the peak before the incident, as long as forecasts reach."""
-    steps = forecasts.point.shape[1]
-    step = min(max(ahead, SHARP_STEP), steps)
-    known = np.isfinite(forecasts.point[peak, :, column])
-    if not known[step - 1] and known.any():
-        step = int(np.flatnonzero(known)[np.abs(np.flatnonzero(known) - step + 1).argmin()]) + 1
+    place = _step(forecasts, peak, ahead, column)
     return {
-        name: round(float(values[peak, step - 1, column]), 6)
+        name: round(float(values[peak, place, column]), 6)
         for name, values in (
             ("forecast", forecasts.point),
             ("lower", forecasts.lower),
@@ -268,15 +290,18 @@ def _departure_text(
 ) -> str:
     name = next(iter(signs))
     said, value = expected[name], seen[name]
-    text = (
-        f"{_amount(name, signs[name], value, said['forecast'])} {_span(windows, first, last)}:"
-        f" {_number(value)} where {_number(said['forecast'])}"
-        f" ({_number(said['lower'])} to {_number(said['upper'])}) were expected"
+    text = f"{_amount(name, signs[name], value, said['forecast'])} {_span(windows, first, last)}"
+    if first == last:
+        text += ": "
+    else:
+        text += f". At the furthest, at {_moment(windows[peak], windows[first])}, it was "
+    text += (
+        f"{_number(value)} where {_number(said['forecast'])}"
+        f" ({_number(said['lower'])} to {_number(said['upper'])}) were expected."
     )
-    text += "." if first == last else f", at its strangest, {_moment(windows[peak])}."
-    others = [f"{other} ({'more' if signs[other] > 0 else 'less'})" for other in list(signs)[1:]]
+    others = [f"{other} {'rose' if signs[other] > 0 else 'fell'}" for other in list(signs)[1:]]
     if others:
-        text += f" Also {_listed(others)}."
+        text += f" At the same time {_listed(others)}."
     if accepted is not None:
         text += f" It lasted, and is taken as the new normal from {_moment(accepted)} on."
     return text
@@ -301,9 +326,10 @@ def _number(value: float) -> str:
 
 
 def _span(windows: pd.Index, first: int, last: int) -> str:
+    zone = " UTC" if isinstance(windows, pd.DatetimeIndex) else ""
     if first == last:
-        return f"in the window at {_moment(windows[first])}"
-    return f"from {_moment(windows[first])} to {_moment(windows[last], windows[first])}"
+        return f"in the window at {_moment(windows[first])}{zone}"
+    return f"from {_moment(windows[first])} to {_moment(windows[last], windows[first])}{zone}"
 
 
 def _moment(label: Any, after: Any = None) -> str:
@@ -327,7 +353,7 @@ def _finite(value: float) -> float | None:
 
 
 def _label(label: Any) -> Any:
-    return label.isoformat() if isinstance(label, pd.Timestamp) else int(label)
+    return f"{label:%Y-%m-%dT%H:%M:%SZ}" if isinstance(label, pd.Timestamp) else int(label)
 
 
 def _identifier(kind: str, start: Any, columns: tuple[str, ...]) -> str:

@@ -10,9 +10,9 @@ Three witnesses are heard, column by column and for either direction:
 - what was **held**: a sharp departure is remembered while the column stays away
   from what the days before expected, for the forecasts soon take it for normal.
 
-A column's score is `3 * softplus(sharp - 4.5) + 2 * log(1 + days + held / 2)`; the
-window's is the 8-norm of the columns', so one wild column counts alone, and
-several uneasy ones count more than each.
+A column's score is `3 * softplus(sharp - 4.5) + 2 * log(1 + slow)`, where `slow` is
+`days + held / 2`, at most 12; the window's is the 8-norm of the columns', so one
+wild column counts alone, and several uneasy ones count more than each.
 
 A score is 0 or more, without unit, higher is stranger; about 5 is where one
 window a day lies on an ordinary network, 100 and more is possible.  Warm-up:
@@ -44,6 +44,8 @@ LEAST_WIDTH = 0.02
 _MEAN_AGREES, _DAYS_AGREE = 3.0, 4.0
 #: What is held fades by a hundredth a window, and at once where the days before are met again.
 _HELD, _AWAY = 0.99, 2.0
+#: Slow departures beyond this are alike: a day may be unlike all others, and be no incident.
+MOST_SLOW = 12.0
 _SHARP_WEIGHT, _SLOW_WEIGHT, _HELD_WEIGHT = 3.0, 2.0, 0.5
 _NORM = 8.0
 
@@ -108,7 +110,7 @@ class Scorer:
         held = self._hold(np.maximum(sharp - SHARP, 0), with_sign * days, np.isnan(values))
         slow = np.where(np.isnan(days), mean, with_sign * days) + _HELD_WEIGHT * held
         either = _SHARP_WEIGHT * np.logaddexp(0, sharp - SHARP)
-        either = either + _SLOW_WEIGHT * np.log1p(np.maximum(slow, 0))
+        either = either + _SLOW_WEIGHT * np.log1p(np.clip(slow, 0, MOST_SLOW))
         direction = np.where(either[0] >= either[1], 1, -1)
         columns = np.where(np.isnan(values), np.nan, either.max(axis=0))
         missing = np.isnan(columns)

@@ -26,7 +26,16 @@ import numpy as np
 from mods.anomaly.forecasts import FloatArray
 from mods.errors import ConfigError
 
-__all__ = ["METHODS", "Conformal", "Dspot", "Spot", "Threshold", "parse_rate", "threshold_by_risk"]
+__all__ = [
+    "METHODS",
+    "Conformal",
+    "Dspot",
+    "Spot",
+    "Threshold",
+    "check_rate",
+    "parse_rate",
+    "threshold_by_risk",
+]
 
 #: Seconds of the units in which a rate can be said.
 _PERIODS = {"hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
@@ -40,6 +49,7 @@ _REFIT = 24
 _FLAT = 1e-9
 #: No more than this share of the windows can be asked for.
 _MOST_RISK = 0.25
+_FOR_EXAMPLE = "Write for example '1/day' or '2/week'."
 #: An alarm that is learned from counts at most so many thresholds.
 WINSOR = 1.2
 _MOST_CREDIT = 7.0
@@ -79,6 +89,32 @@ def parse_rate(text: str | float, per_day: int) -> float:
     >>> round(parse_rate("1/day", 144), 5), round(parse_rate("1/week", 144), 6)
     (0.00694, 0.000992)
     """
+    rate, seconds = _rate(text)
+    risk = rate * 86400 / seconds / per_day
+    if not 0 < rate < math.inf or risk > _MOST_RISK:
+        most = _MOST_RISK * per_day
+        raise ConfigError(
+            f"rate {text!r}",
+            f"more than 0, at most {most:g}/day, a quarter of the windows",
+            _FOR_EXAMPLE,
+        )
+    return risk
+
+
+def check_rate(text: str | float) -> None:
+    """Raise `ConfigError` where a text is no rate, whatever the windows are.
+
+    Examples
+    --------
+    >>> check_rate("2/week")
+    """
+    rate, _ = _rate(text)
+    if not 0 < rate < math.inf:
+        raise ConfigError(f"rate {text!r}", "more than 0", _FOR_EXAMPLE)
+
+
+def _rate(text: str | float) -> tuple[float, int]:
+    """Return the number, and the seconds of its period."""
     number, slash, unit = str(text).partition("/")
     unit = unit.strip().removesuffix("s") if slash else "day"
     try:
@@ -86,20 +122,8 @@ def parse_rate(text: str | float, per_day: int) -> float:
     except ValueError:
         rate = math.nan
     if math.isnan(rate) or unit not in _PERIODS:
-        raise ConfigError(
-            f"rate {text!r}",
-            f"a number a {', '.join(_PERIODS)}",
-            "Write for example '1/day' or '2/week'.",
-        )
-    risk = rate * 86400 / _PERIODS[unit] / per_day
-    most = _MOST_RISK * per_day
-    if not 0 < rate < math.inf or risk > _MOST_RISK:
-        raise ConfigError(
-            f"rate {text!r}",
-            f"more than 0, at most {most:g}/day, a quarter of the windows",
-            "Write for example '1/day' or '2/week'.",
-        )
-    return risk
+        raise ConfigError(f"rate {text!r}", f"a number a {', '.join(_PERIODS)}", _FOR_EXAMPLE)
+    return rate, _PERIODS[unit]
 
 
 class Spot:

@@ -59,22 +59,26 @@ def run(arguments: argparse.Namespace) -> Report:
     from mods.anomaly.detect import detect_all
     from mods.anomaly.notices import check_output, write_detection
     from mods.anomaly.suppression import read_rules
-    from mods.anomaly.thresholds import parse_rate
+    from mods.anomaly.thresholds import check_rate, parse_rate
     from mods.commands.data_options import read_for_model
+    from mods.config import DEFAULT_WINDOW
     from mods.models.evaluation import origin_rows
+    from mods.timerange import Window
 
     if arguments.out is not None:
         check_output(arguments.out)
-    parse_rate(arguments.rate, per_day=86400)
+    check_rate(arguments.rate)
     rules = None if arguments.rules is None else read_rules(arguments.rules)
     model, frame = read_for_model(arguments)
     first, end = origin_rows(frame, arguments.range)
+    window = frame.attrs.get("window")
+    parse_rate(arguments.rate, max(1, Window.parse(window or DEFAULT_WINDOW).per_day))
     known = frame.iloc[:end]
     known.attrs = dict(frame.attrs)
     detection = detect_all(
         model.backtest(known),
         arguments.rate,
-        window=frame.attrs.get("window"),
+        window=window,
         threshold=arguments.threshold,
         rules=rules,
         coverage=model.coverage,

@@ -25,9 +25,10 @@ def judge_alarms(arguments: argparse.Namespace) -> Report:
     from mods.anomaly.detect import detect_all
     from mods.anomaly.judging import judge
     from mods.anomaly.labels import read_labels
-    from mods.anomaly.thresholds import parse_rate
+    from mods.anomaly.thresholds import check_rate, parse_rate
     from mods.commands.data_options import read_for_model
     from mods.models.evaluation import origin_rows
+    from mods.timerange import Window
 
     for name, default in _OF_FORECASTS.items():
         if getattr(arguments, name) != default:
@@ -36,7 +37,7 @@ def judge_alarms(arguments: argparse.Namespace) -> Report:
                 "one of them",
                 "Judge forecasts and alarms one after the other.",
             )
-    parse_rate(arguments.rate, per_day=86400)
+    check_rate(arguments.rate)
     labels = read_labels(arguments.incidents)
     model, frame = read_for_model(arguments)
     first, end = origin_rows(frame, arguments.range)
@@ -45,6 +46,7 @@ def judge_alarms(arguments: argparse.Namespace) -> Report:
     known = frame.iloc[:end]
     known.attrs = dict(frame.attrs)
     window = str(frame.attrs["window"])
+    parse_rate(arguments.rate, max(1, Window.parse(window).per_day))
     detection = detect_all(
         model.backtest(known), arguments.rate, window=window, coverage=model.coverage
     )

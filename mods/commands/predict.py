@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the forecast table to FILE.csv, .json or .parquet, or a picture of the last"
         " two days to FILE.png",
     )
+    parser.add_argument(
+        "--alarm-rate",
+        metavar="RATE",
+        help="tell the incidents in the range too, at so many windows that may be false alarms,"
+        " for example 1/day; the table then has score,alarm,incident of each target",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Report:
@@ -43,8 +49,18 @@ def run(arguments: argparse.Namespace) -> Report:
         check_output(arguments.out)
     from mods.commands.data_options import read_for_model
 
-    model, frame = read_for_model(arguments)
-    table = predict(model, frame, include=arguments.range)
+    rate, incidents = arguments.alarm_rate, None
+    if rate is None:
+        model, frame = read_for_model(arguments)
+        table = predict(model, frame, include=arguments.range)
+    else:
+        from mods.anomaly.thresholds import check_rate
+        from mods.anomaly.watch import watch, with_alarms
+
+        check_rate(rate)
+        model, frame = read_for_model(arguments)
+        found = watch(model, frame, rate, include=arguments.range)
+        table, incidents = with_alarms(found.table, found.scores), found.incidents
     document: dict[str, Any] = {
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
         "window": frame.attrs.get("window"),
@@ -53,8 +69,11 @@ def run(arguments: argparse.Namespace) -> Report:
         "origins": int(table["origin"].nunique()),
         "rows": len(table),
     }
+    if incidents is not None:
+        document["alarm_rate"] = rate
+        document["incidents"] = [incident.as_dict() for incident in incidents]
     if arguments.out is not None:
-        write_table(table, arguments.out)
+        write_table(table, arguments.out, incidents=incidents)
         document["out"] = str(arguments.out)
     elif arguments.json:
         document["table"] = table_document(table)
@@ -78,6 +97,9 @@ def _text(table: pd.DataFrame, document: dict[str, Any]) -> str:
                 f"{row.column:<{width}}  {row.step:>4}  {row.target!s:<25}"
                 f"  {row.forecast:>14,.1f}  {row.lower:,.1f} to {row.upper:,.1f}"
             )
+    if "incidents" in document:
+        told = [one["text"] for one in document["incidents"] if one["suppressed"] is None]
+        lines += ["", f"{len(told)} incidents at {document['alarm_rate']}.", *told]
     if "out" in document:
         lines += ["", f"Wrote {document['rows']} rows to {document['out']}."]
     return "\n".join(lines)

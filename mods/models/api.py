@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from importlib import metadata
+from collections.abc import Hashable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,26 +17,28 @@ from typing import TYPE_CHECKING, Any
 from mods import config
 from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
 from mods.models import request_data, schemas, tally
+from mods.models.about import about
 from mods.models.api_errors import collected_warnings, translated
 from mods.models.kept_uploads import keep_upload
 from mods.models.recent import Recent, digest
-from mods.models.registry import DEFAULT, list_models, model_path
+from mods.models.registry import DEFAULT, model_path
 from mods.models.request_data import RequestData
-from mods.models.request_train import provenance, train_as_asked
+from mods.models.request_train import train_as_asked
 from mods.models.responses import (
     RESPONSE,
+    alarms_document,
     as_json,
     csv_answer,
     evaluation_of,
     html_answer,
     png_answer,
 )
-from mods.models.trainings import list_trainings
 from mods.models.url_data import url_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mods.anomaly.watch import Watched
     from mods.models.legacy import ImportedModel
     from mods.models.mods_model import Model
 
@@ -58,47 +60,19 @@ schema = RESPONSE
 
 #: A larger forecast table is no answer to a request: ask for a shorter range.
 MAX_ROWS = 500_000
-#: The metadata tell the latest trainings; `mods trainings` tells all.
-MAX_TRAININGS = 20
 #: What `warm` forecasts: as many windows as make the shapes of later requests.
 WARM_ROWS = 300
 
 
 #: What was forecast last in this worker: a table of `MAX_ROWS` takes 30 MB.
 _tables: Recent[pd.DataFrame] = Recent(4)
+_watched: Recent[Watched] = Recent(4)
 _evaluations: Recent[dict[str, Any] | None] = Recent(16)
 
 
 def get_metadata() -> dict[str, Any]:
     """Return what DEEPaaS and the catalogue show: the package, its models and its data."""
-    package = metadata.metadata("mods")
-    told = {
-        "name": package["Name"],
-        "version": package["Version"],
-        "summary": package["Summary"],
-        "description": package["Summary"],
-        "license": package["License-Expression"] or package["License"],
-        "author": package["Author"],
-        "author-email": package["Author-email"],
-        "url": package["Home-page"],
-    }
-    about: dict[str, Any] = {key: value for key, value in told.items() if value}
-    about["models"] = [
-        {
-            "name": entry.name,
-            "model_type": entry.config.get("hyperparameters", {}).get("model_type"),
-            "columns": entry.config.get("columns", []),
-            "window": entry.config.get("window"),
-            "horizon": entry.config.get("hyperparameters", {}).get("steps_ahead"),
-            "training": provenance(entry.config),
-            "metrics": entry.metrics,
-            "problem": entry.problem or None,
-        }
-        for entry in list_models()
-    ]
-    about["datapool"] = _extent()
-    about["trainings"] = list_trainings()[:MAX_TRAININGS]
-    document: dict[str, Any] = as_json(about)
+    document: dict[str, Any] = as_json(about())
     return document
 
 
@@ -196,13 +170,15 @@ def _predict(
     frame = data.frame
     shown = arguments["time_range"] or request_data.last_rows(frame, _per_day(frame))
     coverage = arguments["coverage"] or model.coverage
-    table = _table(model, frame, shown, arguments)
+    table, alarms = _table(model, frame, shown, arguments)
+    if alarms is not None and alarms.doubt not in ("", *heard):
+        heard.append(alarms.doubt)
     if arguments["accept"] == "text/csv":
-        return csv_answer(table)
+        return csv_answer(table, alarms)
     drawn = {"image/png": png_answer, "text/html": html_answer}.get(arguments["accept"])
     if drawn is not None:
         title = f"{_SOURCES[data.source]}, forecast by {arguments['model_name']!r}"
-        return drawn(table, coverage=coverage, title=title)
+        return drawn(table, coverage=coverage, title=title, alarms=alarms)
     from mods.models.predict import table_document
 
     return {
@@ -219,6 +195,8 @@ def _predict(
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
         "evaluation": _evaluation(model, table, frame, shown, arguments),
         "predictions": table_document(table),
+        "alarm_rate": arguments["alarm_rate"],
+        **alarms_document(alarms),
         "warnings": heard,
     }
 
@@ -260,8 +238,11 @@ def _per_day(frame: pd.DataFrame) -> int:
 
 def _table(
     model: AnyModel, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
-) -> pd.DataFrame:
-    """Return the forecast table of the origins in a range, as `mods predict` makes it."""
+) -> tuple[pd.DataFrame, Watched | None]:
+    """Return the forecast table of the origins in a range, as `mods predict` makes it.
+
+    With it come the alarms, where a rate of false ones is asked for.
+    """
     from mods.models.evaluation import origin_rows
     from mods.models.legacy import CHANGE
     from mods.models.predict import predict as forecast
@@ -286,10 +267,13 @@ def _table(
             "Ask for fewer, or train a model with a larger steps_ahead.",
         )
     batches = _InBatches(model, arguments["batch_size"], arguments["coverage"])
-    table = _tables.get(
-        (model, shown, batches.coverage, digest(frame)),
-        lambda: forecast(batches, frame, include=shown),
-    )
+    key = (model, shown, batches.coverage, digest(frame))
+    alarms: Watched | None = None
+    if arguments["alarm_rate"] is None:
+        table = _tables.get(key, lambda: forecast(batches, frame, include=shown))
+    else:
+        alarms = _watch(batches, frame, shown, arguments, key)
+        table = alarms.table
     if horizon < table["step"].min():
         raise ModelError(
             f"horizon {horizon}",
@@ -301,7 +285,21 @@ def _table(
         table["column"].str.removesuffix(CHANGE).isin(columns or known)
     )
     tally.add(int(chosen.sum()))
-    return table[chosen].reset_index(drop=True)
+    return table[chosen].reset_index(drop=True), alarms
+
+
+def _watch(
+    model: _InBatches, frame: pd.DataFrame, shown: str, arguments: dict[str, Any], data: Hashable
+) -> Watched:
+    from mods.anomaly.watch import left_out, watch
+
+    rate, columns = arguments["alarm_rate"], arguments["columns"]
+    excluded = arguments["time_ranges_excluded"]
+    rules = left_out(excluded, frame.index, "time_ranges_excluded")
+    return _watched.get(
+        (data, rate, *columns, tuple(excluded)),
+        lambda: watch(model, frame, rate, include=shown, columns=columns, rules=rules),
+    )
 
 
 def _evaluation(
@@ -322,14 +320,6 @@ class _InBatches:
         self.backtest = functools.partial(
             model.backtest, batch_size=batch_size, coverage=self.coverage
         )
-
-
-def _extent() -> list[dict[str, object]]:
-    try:
-        return request_data.require_pool()
-    except ModsError:
-        # A damaged zip in the pool is told to who asks for its data, not to who asks for us.
-        return []
 
 
 def _load(name: str) -> AnyModel:

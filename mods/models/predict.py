@@ -6,9 +6,9 @@ Also `python -m mods.models.predict`, which takes what `mods predict` takes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,7 +17,10 @@ from mods.files import write_aside
 from mods.models.evaluation import CONTEXT, Forecaster, origin_rows
 from mods.models.forecast import as_csv
 
-__all__ = ["check_output", "predict", "table_document", "write_table"]
+if TYPE_CHECKING:
+    from mods.anomaly.incidents import Incident
+
+__all__ = ["check_output", "predict", "predict_with_history", "table_document", "write_table"]
 
 
 def predict(model: Forecaster, frame: pd.DataFrame, *, include: str | None = None) -> pd.DataFrame:
@@ -44,19 +47,33 @@ def predict(model: Forecaster, frame: pd.DataFrame, *, include: str | None = Non
     DataError
         Where no origin in it has enough history.
     """
+    table, origins = predict_with_history(model, frame, include=include)
+    return table[table["origin"].isin(origins)].reset_index(drop=True)
+
+
+def predict_with_history(
+    model: Forecaster, frame: pd.DataFrame, *, include: str | None = None
+) -> tuple[pd.DataFrame, pd.Index]:
+    """Return what `predict` makes on its way: forecasts from before the range too.
+
+    Returns
+    -------
+    tuple
+        The forecast table of the range, of the history before it and of some rows after it,
+        which are there for their actual values; and the range's origins, `(origins,)`.
+    """
     first, end = origin_rows(frame, include)
     part = frame.iloc[max(0, first - CONTEXT) : end + model.horizon]
     part.attrs = dict(frame.attrs)
     table = model.backtest(part)
-    # The rows after the range are there for their actual values only.
-    chosen = table[table["origin"].isin(frame.index[first:end])].reset_index(drop=True)
-    if chosen.empty:
+    origins = frame.index[first:end]
+    if not table["origin"].isin(origins).any():
         raise DataError(
             f"no window in the range {include!r} has the history that the model needs",
             "more windows before it",
             "Ask for a later range, or give data that begin earlier.",
         )
-    return chosen
+    return table, origins
 
 
 def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:
@@ -72,6 +89,8 @@ def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:
     for name, column in table.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             document[str(name)] = _instants(column)
+        elif isinstance(column.dtype, pd.BooleanDtype):
+            document[str(name)] = column.astype(object).where(column.notna(), None).tolist()
         else:
             document[str(name)] = [None if value != value else value for value in column.tolist()]
     return document
@@ -95,7 +114,9 @@ def check_output(path: Path | str) -> Callable[[pd.DataFrame, Path], None]:
     return writer
 
 
-def write_table(table: pd.DataFrame, path: Path | str) -> None:
+def write_table(
+    table: pd.DataFrame, path: Path | str, *, incidents: Sequence[Incident] | None = None
+) -> None:
     """Write a forecast table as CSV, JSON or Parquet, or as a picture of its last two days.
 
     Parameters
@@ -104,6 +125,8 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
         The forecast table.
     path
         Ends in `.csv`, `.json`, `.parquet` or `.png`.
+    incidents
+        What departed, to be marked in the picture; None where nobody looked for any.
 
     Raises
     ------
@@ -114,7 +137,10 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
     """
     writer = check_output(path)
     with write_aside(path) as partial:
-        writer(table, partial)
+        if writer is _write_png:
+            _write_png(table, partial, incidents)
+        else:
+            writer(table, partial)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -130,10 +156,12 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     table.to_parquet(path, index=False)
 
 
-def _write_png(table: pd.DataFrame, path: Path) -> None:
+def _write_png(
+    table: pd.DataFrame, path: Path, incidents: Sequence[Incident] | None = None
+) -> None:
     from mods.visualization.visualize import picture, plot_forecast
 
-    path.write_bytes(picture(plot_forecast(table, title="One step ahead")))
+    path.write_bytes(picture(plot_forecast(table, title="One step ahead", incidents=incidents)))
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

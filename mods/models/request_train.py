@@ -11,6 +11,7 @@ from typing import Any
 from mods import config
 from mods.errors import DataError
 from mods.models import request_data
+from mods.models.about import training_told
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.kept_uploads import kept_upload
 from mods.models.registry import model_path
@@ -19,7 +20,7 @@ from mods.models.schemas import HYPERPARAMETERS
 from mods.models.trainings import recorded
 from mods.transfer import send_later
 
-__all__ = ["provenance", "train_as_asked"]
+__all__ = ["train_as_asked"]
 
 
 @dataclass(frozen=True)
@@ -83,24 +84,12 @@ def train_as_asked(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any
             "test_time_range": tested,
             "test_time_ranges_excluded": arguments["test_time_ranges_excluded"],
             "columns": document["columns"],
-            "training": provenance(document),
+            "training": training_told(document),
             "evaluation": document["evaluation"],
             "warnings": heard,
         }
     )
     return answer
-
-
-def provenance(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return a training's provenance without its history, which is long.
-
-    Examples
-    --------
-    >>> provenance({"training": {"epochs": 2, "history": [{"loss": 0.1}]}})
-    {'epochs': 2}
-    """
-    told = configuration.get("training", {})
-    return {key: value for key, value in told.items() if key != "history"}
 
 
 def _settings(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -6,19 +6,56 @@ import math
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from mods.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RESPONSE", "as_json", "csv_answer", "evaluation_of", "html_answer", "png_answer"]
+    from mods.anomaly.watch import Watched
+
+__all__ = [
+    "RESPONSE",
+    "alarms_document",
+    "as_json",
+    "csv_answer",
+    "evaluation_of",
+    "html_answer",
+    "png_answer",
+]
 
 #: What a forecast is judged beside in an answer; gradient boosting would take too long.
 BASELINES = ("persistence", "seasonal_naive")
 
 
+def _told(kind: type[fields.Field], description: str, **options: Any) -> fields.Field:
+    return kind(required=True, metadata={"description": description}, **options)
+
+
+#: An incident, as `mods.anomaly.incidents.Incident.as_dict` writes it.
+INCIDENT = {
+    "id": _told(fields.Str, "The same whenever the same data are seen again."),
+    "kind": _told(fields.Str, "departure, or outage where values are missing."),
+    "start": _told(fields.Raw, "The first window: its start, or its row number."),
+    "end": _told(fields.Raw, "The last window."),
+    "peak": _told(fields.Raw, "The strangest window."),
+    "windows": _told(fields.Int, "How many, from start to end."),
+    "score": _told(fields.Float, "The peak's score; null for an outage.", allow_none=True),
+    "columns": fields.List(
+        fields.Str(),
+        required=True,
+        metadata={"description": "Those that departed, the one that contributes most first."},
+    ),
+    "direction": _told(fields.Str, "more, less or missing, of the first column."),
+    "expected": _told(fields.Dict, "By column at the peak: forecast, lower and upper."),
+    "seen": _told(fields.Dict, "By column at the peak."),
+    "text": _told(fields.Str, "All this as a sentence."),
+    "accepted": _told(
+        fields.Raw, "From this window on it is the new normal; or null.", allow_none=True
+    ),
+    "suppressed": _told(fields.Str, "The rule that keeps it quiet; or null.", allow_none=True),
+}
 #: The answer of `predict` as JSON; its keys are the ones that existing clients read.
 RESPONSE = {
     "model_name": fields.Str(required=True),
@@ -56,29 +93,78 @@ RESPONSE = {
             "forecast, lower, upper, actual; null where a value is missing or not known yet."
         },
     ),
+    "alarm_rate": fields.Str(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How many windows may be false alarms; null: none was asked."},
+    ),
+    "incidents": fields.List(
+        fields.Nested(Schema.from_dict(INCIDENT, name="Incident")),
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "What departed from the forecast in the range, by its start; null where "
+            "no alarm_rate was asked."
+        },
+    ),
+    "scores": fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The score table by column: window, score (higher is stranger), alarm, "
+            "incident, and score:NAME a column; null where no alarm_rate was asked."
+        },
+    ),
     "warnings": fields.List(fields.Str(), required=True),
 }
 
 
-def csv_answer(table: pd.DataFrame) -> BytesIO:
-    """Return the forecast table as CSV."""
+def csv_answer(table: pd.DataFrame, alarms: Watched | None = None) -> BytesIO:
+    """Return the forecast table as CSV, with each target's score where there are alarms."""
     from mods.models.forecast import as_csv
 
+    if alarms is not None:
+        from mods.anomaly.watch import with_alarms
+
+        table = with_alarms(table, alarms.scores)
     return BytesIO(as_csv(table).encode())
 
 
-def png_answer(table: pd.DataFrame, *, coverage: float, title: str) -> BytesIO:
+def png_answer(
+    table: pd.DataFrame, *, coverage: float, title: str, alarms: Watched | None = None
+) -> BytesIO:
     """Return the picture of the forecast table's last two days."""
     from mods.visualization.visualize import picture, plot_forecast
 
-    return BytesIO(picture(plot_forecast(table, coverage=coverage, title=title)))
+    incidents = None if alarms is None else alarms.incidents
+    return BytesIO(
+        picture(plot_forecast(table, coverage=coverage, title=title, incidents=incidents))
+    )
 
 
-def html_answer(table: pd.DataFrame, *, coverage: float, title: str) -> BytesIO:
+def html_answer(
+    table: pd.DataFrame, *, coverage: float, title: str, alarms: Watched | None = None
+) -> BytesIO:
     """Return the forecast table as one page for the browser."""
     from mods.visualization.page import forecast_page
 
-    return BytesIO(forecast_page(table, coverage=coverage, title=title).encode())
+    incidents = None if alarms is None else alarms.incidents
+    page = forecast_page(table, coverage=coverage, title=title, incidents=incidents)
+    return BytesIO(page.encode())
+
+
+def alarms_document(alarms: Watched | None) -> dict[str, Any]:
+    """Return the incidents and the score table as JSON can say them."""
+    from mods.models.predict import table_document
+
+    if alarms is None:
+        return {"incidents": None, "scores": None}
+    scores = alarms.scores
+    scores = scores.assign(incident=scores["incident"].where(scores["incident"] != "", None))
+    return {
+        "incidents": [incident.as_dict() for incident in alarms.incidents],
+        "scores": table_document(scores),
+    }
 
 
 def evaluation_of(

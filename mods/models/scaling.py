@@ -44,8 +44,8 @@ MEMORY = 144
 FLOOR_SHARE = 0.1
 #: The smallest spread; a constant column has no other.
 MIN_SPREAD = 1e-3
-#: How many earlier periods a seasonal median takes.
-CYCLES = 5
+#: How many earlier periods a seasonal median takes: for any column, and for those of a model.
+CYCLES, OWN_CYCLES = 5, 12
 #: Rows before the origin that are looked at, at most: five weeks of ten-minute windows.
 LOOKBACK = 5 * 1008
 SLOT_DECAY = 0.95  # of an earlier slot's weight in how far the newest one departs
@@ -87,6 +87,8 @@ class InputPlan:
         Fill gaps inside a window linearly and treat them as observed.
     utc_offset
         Hours that the site's clock is ahead of UTC, for the calendar.
+    cycles
+        Earlier periods that a seasonal median takes.
     """
 
     sequence_len: int
@@ -95,6 +97,7 @@ class InputPlan:
     model_delta: bool = True
     interpolate: bool = False
     utc_offset: float = 0.0
+    cycles: int = CYCLES
 
 
 @dataclass(frozen=True)
@@ -341,7 +344,7 @@ def _seasonal(
 ) -> list[np.ndarray]:
     """Return the change that earlier periods saw from here on, and the recent gaps to them."""
     ahead, count = plan.horizon, len(origins)
-    cycles = min(CYCLES, LOOKBACK // period) if period > ahead else 0
+    cycles = min(plan.cycles, LOOKBACK // period) if period > ahead else 0
     if cycles == 0:
         return [np.zeros((count, 2 * (ahead + RECENT) + 1))]
     padded = np.concatenate([np.full(cycles * period, np.nan), values, np.full(ahead, np.nan)])

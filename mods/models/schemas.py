@@ -119,6 +119,13 @@ def predict_arguments() -> dict[str, fields.Field]:
                 "forecasts. Without it: all of them."
             },
         ),
+        "alarm_rate": _text(
+            None,
+            "How many windows may be false alarms, for example '1/day' or '2/week'. The answer "
+            "then tells the incidents in the range too, learned from the weeks before it. "
+            "Without it: no alarms.",
+            _alarm_rate,
+        ),
         "coverage": fields.Float(
             load_default=None,
             allow_none=True,
@@ -350,6 +357,12 @@ def _unless_blank(check: Callable[[Any], None]) -> Callable[[Any], None]:
             check(value)
 
     return validator
+
+
+def _alarm_rate(text: str) -> None:
+    from mods.anomaly.thresholds import check_rate
+
+    _checked(check_rate)(text)
 
 
 _range = _checked(any_range)

@@ -142,3 +142,33 @@ def test_a_notice_log_has_the_fields_that_it_declares():
     burst = notices[notices["ts"].astype(float) == frame.index[2000].timestamp()]
     assert burst["note"].tolist() == ["MODS::Departure"]
     assert burst["msg"].item().startswith("conn_in rose ")
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        ("0", "rate '0'; expected more than 0"),
+        ("1000000/day", "rate '1000000/day'; expected more than 0, at most 36/day, a quarter of"),
+        ("often", "rate 'often'; expected a number a hour, day, week, month, year."),
+    ],
+)
+@pytest.mark.parametrize("words", [["detect", "--rate"], ["predict", "--alarm-rate"]])
+def test_a_rate_that_cannot_be_kept_is_told_before_anything_is_forecast(
+    rate, message, words, capsys, monkeypatch
+):
+    def never(*_arguments, **_options):
+        raise AssertionError("nothing is to be forecast")
+
+    monkeypatch.setattr("mods.models.mods_model.Model.backtest", never)
+    command, option = words
+    assert main([command, "--data", str(SAMPLE), "--model", "default", option, rate]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_nothing_forecast_is_nothing_to_draw(tmp_path):
+    detection = detect_all(seasonal_table(quiet_frame(12)), window=WINDOW)
+    nothing = detection.within(pd.DatetimeIndex([], tz="UTC"))
+    assert nothing.incidents == []
+    with pytest.raises(DataError, match="no window to draw; expected windows that were forecast"):
+        write_detection(nothing, tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == []

@@ -66,8 +66,8 @@ def test_the_sentence_says_what_when_and_how_much():
     assert worst.start == frame.index[2500]
     assert "2019-06-18 08:40" in worst.text
     assert f"{worst.seen[worst.columns[0]]:,.0f}" in worst.text
-    others = {"conn_in": "conn_in (more)", "ssh_in": "ssh_in (less)"}
-    assert f"Also {others[worst.columns[1]]}." in worst.text
+    others = {"conn_in": "conn_in rose", "ssh_in": "ssh_in fell"}
+    assert f"At the same time {others[worst.columns[1]]}." in worst.text
 
 
 def test_what_falls_to_nothing_is_said_to():
@@ -182,7 +182,7 @@ def test_a_level_that_stays_is_accepted_and_the_record_says_so():
     assert len(stays) == 1
     assert stays[0].accepted == stays[0].start + pd.Timedelta(days=1)
     assert "is taken as the new normal from 2019-06-19 08:40 on." in stays[0].text
-    assert stays[0].as_dict()["accepted"] == "2019-06-19T08:40:00+00:00"
+    assert stays[0].as_dict()["accepted"] == "2019-06-19T08:40:00Z"
     masked = without_departures(frame, stays, per_day=144)
     pd.testing.assert_frame_equal(masked, frame)
 

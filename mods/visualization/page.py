@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ import pandas as pd
 from mods.errors import DataError
 from mods.models.evaluation import cube
 from mods.visualization.visualize import LAST, LAST_ROWS, unit_of
+
+if TYPE_CHECKING:
+    from mods.anomaly.incidents import Incident
 
 __all__ = ["forecast_page"]
 
@@ -22,7 +26,13 @@ DIGITS = 7
 MAX_VALUES = 3_000_000
 
 
-def forecast_page(table: pd.DataFrame, *, coverage: float | None = None, title: str = "") -> str:
+def forecast_page(
+    table: pd.DataFrame,
+    *,
+    coverage: float | None = None,
+    title: str = "",
+    incidents: Sequence[Incident] | None = None,
+) -> str:
     """Return an HTML page that shows a forecast table column by column.
 
     Parameters
@@ -33,6 +43,8 @@ def forecast_page(table: pd.DataFrame, *, coverage: float | None = None, title: 
         What the interval is to hold, for the legend.
     title
         What the page is of.
+    incidents
+        What departed: marked in its columns' panels and listed; None where nobody looked for any.
 
     Raises
     ------
@@ -48,7 +60,10 @@ def forecast_page(table: pd.DataFrame, *, coverage: float | None = None, title: 
     (True, False)
     """
     # In a script, only "<" can end or open anything.
-    data = json.dumps(_document(table, coverage), allow_nan=False).replace("<", "\\u003c")
+    document = _document(table, coverage)
+    if incidents is not None:
+        document["incidents"] = _incidents(document, incidents)
+    data = json.dumps(document, allow_nan=False).replace("<", "\\u003c")
     page = resources.files("mods.visualization").joinpath("page.html").read_text(encoding="utf-8")
     head, tail = page.split("@DATA@")
     return head.replace("@TITLE@", html.escape(title or "Forecast")) + data + tail
@@ -94,6 +109,25 @@ def _document(table: pd.DataFrame, coverage: float | None) -> dict[str, Any]:
             for n, name in enumerate(names)
         ],
     }
+
+
+def _incidents(document: dict[str, Any], incidents: Sequence[Incident]) -> list[dict[str, Any]]:
+    """Return the incidents on the page that no rule keeps quiet, by places on its grid."""
+    found = []
+    for one in incidents:
+        labels = pd.Series([one.start, one.end])
+        first, last = ((_numbers(labels) - document["start"]) // document["slide"]).tolist()
+        if one.suppressed is None and first < document["count"] and last >= 0:
+            found.append(
+                {
+                    "first": max(first, 0),
+                    "last": min(last, document["count"] - 1),
+                    "kind": one.kind,
+                    "columns": list(one.columns),
+                    "text": one.text,
+                }
+            )
+    return found
 
 
 def _numbers(labels: pd.Series) -> np.ndarray:

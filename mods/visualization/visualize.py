@@ -15,12 +15,30 @@ import pandas as pd
 
 from mods.errors import DataError, did_you_mean
 from mods.files import write_aside
+from mods.visualization.incident_marks import (
+    kinds_of,
+    lines_of,
+    positions,
+    sentences,
+    shade,
+    told_between,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["chosen_series", "picture", "plot_forecast", "save_figure", "unit_of"]
+    from mods.anomaly.incidents import Incident
+
+__all__ = [
+    "chosen_series",
+    "label_time",
+    "label_values",
+    "picture",
+    "plot_forecast",
+    "save_figure",
+    "unit_of",
+]
 
 BLACK, GREY, BLUE, VERMILION = "#000000", "#666666", "#0072B2", "#D55E00"
 STYLE: Any = {
@@ -61,6 +79,7 @@ def plot_forecast(
     last: int | None = None,
     coverage: float | None = None,
     title: str = "",
+    incidents: Sequence[Incident] | None = None,
 ) -> Figure:
     """Draw each column's actual values, its forecast with the interval, and what lies outside.
 
@@ -82,6 +101,9 @@ def plot_forecast(
         What the interval is to hold, for the legend.
     title
         What the picture is of.
+    incidents
+        What departed: shaded in its columns' panels and told below them; None where nobody
+        looked for any.
 
     Raises
     ------
@@ -106,19 +128,43 @@ def plot_forecast(
             f"{len(series):,} columns in one picture", f"at most {MAX_PANELS}", "Choose some."
         )
     panel = 2.1 if len(series) <= 4 else 1.6
+    told, text = _told(incidents, series)
+    height = 1.3 + panel * len(series) + (0.17 * lines_of(text) if text else 0)
     with rc_context(STYLE):
-        figure = Figure(figsize=(11, 1.3 + panel * len(series)), layout="constrained", dpi=DPI)
+        figure = Figure(figsize=(11, height), layout="constrained", dpi=DPI)
         FigureCanvasAgg(figure)
         panels = list(np.atleast_1d(figure.subplots(len(series), 1, sharex=True)))
         for axes, (name, rows) in zip(panels, series.items(), strict=True):
             _draw(axes, rows, name, step, coverage)
-        _label_time(panels[-1], table)
+            for number, incident in enumerate(told, start=1):
+                if name in incident.columns:
+                    shade(axes, incident, number, rows["target"].min(), rows["target"].max())
+        label_time(panels[-1], isinstance(table["target"].dtype, pd.DatetimeTZDtype))
         figure.align_ylabels(panels)
         if title:
             figure.suptitle(title, x=0.008, ha="left", fontsize=13, fontweight="bold")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
+        if text:
+            figure.supxlabel(text, x=0.008, ha="left", fontsize=9)
+        handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
+        # Below is no room for both.
+        figure.legend(
+            handles=handles,
+            loc="outside upper right" if text else "outside lower left",
+            ncols=len(handles),
+        )
     return figure
+
+
+def _told(
+    incidents: Sequence[Incident] | None, series: dict[str, pd.DataFrame]
+) -> tuple[list[Incident], str]:
+    """Return the incidents to mark, and what is said below the picture."""
+    if incidents is None:
+        return [], ""
+    first = min(rows["target"].min() for rows in series.values())
+    last = max(rows["target"].max() for rows in series.values())
+    told = told_between([one for one in incidents if series.keys() & set(one.columns)], first, last)
+    return told, sentences(told)
 
 
 def chosen_series(
@@ -163,7 +209,7 @@ def _series(rows: pd.DataFrame, step: int, last: int | None) -> pd.DataFrame:
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, name: str, step: int, coverage: float | None) -> None:
-    where = _positions(rows["target"])
+    where = positions(pd.Index(rows["target"]))
     actual, forecast, lower, upper = (
         rows[which].to_numpy(dtype=np.float64) for which in ("actual", "forecast", "lower", "upper")
     )
@@ -191,15 +237,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, name: str, step: int, coverage: float 
     told = f"{int(outside.sum())} of {judged:,} outside" if judged else "not known yet"
     axes.set_title(told, loc="right", fontsize=9, fontweight="normal", color=GREY)
     axes.margins(x=0.01)
-    _label_values(axes, name, np.concatenate([actual, lower, upper]))
+    label_values(axes, name, np.concatenate([actual, lower, upper]))
     _mark_beyond(axes, rows, where)
-
-
-def _positions(targets: pd.Series) -> np.ndarray:
-    if isinstance(targets.dtype, pd.DatetimeTZDtype):
-        # Matplotlib takes plain datetime64 for UTC, and is slow on times with a zone.
-        targets = targets.dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray(targets)
 
 
 def _mark_beyond(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
@@ -221,7 +260,8 @@ def _mark_beyond(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
     )
 
 
-def _label_values(axes: Axes, name: str, values: np.ndarray) -> None:
+def label_values(axes: Axes, name: str, values: np.ndarray) -> None:
+    """Label the axis of a column's values, with the unit that its name tells."""
     from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
     known = np.abs(values[np.isfinite(values)])
@@ -235,8 +275,9 @@ def _label_values(axes: Axes, name: str, values: np.ndarray) -> None:
     axes.set_ylabel(f"{unit} a window" if unit else "per window")
 
 
-def _label_time(axes: Axes, table: pd.DataFrame) -> None:
-    if isinstance(table["target"].dtype, pd.DatetimeTZDtype):
+def label_time(axes: Axes, times: bool) -> None:
+    """Label the axis of the windows: times in UTC, or row numbers."""
+    if times:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         locator = AutoDateLocator(tz="UTC", minticks=5, maxticks=14)  # type: ignore[no-untyped-call]
