@@ -97,6 +97,10 @@ coverage: $(VENV)/.test ## the tests with their coverage by line and branch
 audit: $(VENV)/.test ## known vulnerabilities of the pinned dependencies (asks a database on the network)
 	$(BIN)/pip-audit --requirement requirements.txt --no-deps --disable-pip
 
+.PHONY: security
+security: audit ## the same, and security of the code
+	$(BIN)/bandit --quiet --recursive mods --configfile pyproject.toml
+
 .PHONY: test-spark
 test-spark: $(VENV)/.test ## the tests of the Spark engine (installs pyspark; Java 17 comes from the system)
 	$(BIN)/pip install --quiet --constraint requirements.txt 'pyspark >=4,<5'
