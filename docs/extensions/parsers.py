@@ -52,8 +52,9 @@ def _command(name: str) -> nodes.section:
     section = nodes.section(ids=[f"mods-{name}"], names=[f"mods {name}"])
     section += nodes.title("", f"mods {name}")
     section += nodes.paragraph("", parser.description or "")
-    section += _shell((parser.epilog or "").removeprefix("example:\n").strip())
     section += nodes.literal_block(usage, usage, language="text")
+    section += nodes.paragraph("", "For example:")
+    section += _shell((parser.epilog or "").removeprefix("example:\n").strip())
     section += _definitions(
         (_words(action), _sentences(parser, action))
         for action in parser._actions

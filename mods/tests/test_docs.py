@@ -35,7 +35,7 @@ FENCED = re.compile(
 )
 SHELL = {"bash", "sh", "shell", "console"}
 #: Commands of the README: `make` runs in CI itself, `curl` in test_service.py.
-RUN_ELSEWHERE = re.compile(r"^(make |curl |uuid=\$\(curl |pip install -e )")
+RUN_ELSEWHERE = re.compile(r"^(make |curl |uuid=\$\(curl )")
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="runs from a checkout")
 
@@ -124,6 +124,25 @@ def test_the_commands_of_a_page_do_what_it_says(page, logs, tmp_path):
         assert status == 0, said.read()[-3000:]
     for name in re.findall(r"(?:--out|-o) ([\w./-]+\.\w+)", script):
         assert list(work.glob(f"**/{name}")), f"{name} was not written"
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", DOCS / "reference" / "python.md"], ids=name_of
+)
+def test_the_python_of_a_page_runs(page):
+    code = [m["code"] for m in FENCED.finditer(page.read_text()) if m["language"] == "python"]
+    assert code
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(code)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_one_line_makes_a_feature_as_the_page_says(logs, tmp_path, monkeypatch, capsys):
