@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def can_mount() -> bool:
 def test_a_disk_that_is_full_while_a_model_is_saved_loses_no_model(tmp_path):
     write_pool(tmp_path / "data" / "features" / "datapools", days=4)
     (tmp_path / "models").mkdir()
-    disk = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path / "models")]
+    disk = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(tmp_path / "models")]
     # A disk that this service alone sees, and that goes with it.
     before = ["unshare", "-m", "sh", "-c", f'{" ".join(disk)} && exec "$@"', "sh"]
     with serving(tmp_path, before=before) as (service, process):
@@ -164,11 +165,14 @@ def test_a_disk_that_is_full_while_a_model_is_saved_loses_no_model(tmp_path):
         asked = {"params": {"model_name": "mine"}, "headers": CSV}
         question = Question.of(service, **asked)
         assert question.status == 200
-        large = SMALL | {"blocks": 512, "model_type": "LSTM", "sequence_len": 3}
-        second = service.finished(service.train(model_name="mine", **large).json()["uuid"])
+        # As much as fits, and then no more fits.
+        with suppress(OSError), (models / "filler").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        second = service.finished(service.train(model_name="mine", **SMALL).json()["uuid"])
         assert second["status"] == "error", second
         assert "No space left on device" in second["message"]
-        assert [path.name for path in models.iterdir()] == ["mine.zip"]
+        assert sorted(path.name for path in models.iterdir()) == ["filler", "mine.zip"]
         assert (models / "mine.zip").read_bytes() == content
         assert question.fits(service.predict(**asked))
         about = requests.get(f"{service.model}/", timeout=30).json()
