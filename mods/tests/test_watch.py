@@ -165,12 +165,17 @@ def test_the_picture_marks_incidents_in_their_panels_and_tells_them(frame):
         name = axes.get_title(loc="left")
         touched = [str(n) for n, one in enumerate(told, start=1) if name in one.columns]
         assert [mark for mark in marks if mark.isdigit()] == touched
-    text = figure.get_supxlabel()
-    assert all(re.sub(r"\s+", " ", one.text) in re.sub(r"\s+", " ", text) for one in told)
-    assert plot_forecast(found.table).get_supxlabel() == ""
-    assert plot_forecast(found.table, incidents=[]).get_supxlabel().startswith("No incident")
+    text = below(figure)
+    assert all(one.text in text for one in told)
+    assert below(plot_forecast(found.table)) == plot_forecast(found.table).axes[-1].get_xlabel()
+    assert "No incident" in below(plot_forecast(found.table, incidents=[]))
     quiet = [one.suppress("maintenance") for one in found.incidents]
-    assert plot_forecast(found.table, incidents=quiet).get_supxlabel().startswith("No incident")
+    assert "No incident" in below(plot_forecast(found.table, incidents=quiet))
+
+
+def below(figure):
+    """What stands below the last panel, in one line."""
+    return re.sub(r"\s+", " ", figure.axes[-1].get_xlabel())
 
 
 def test_the_page_lists_incidents_by_their_places(frame):
