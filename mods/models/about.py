@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from mods.errors import ModsError
@@ -37,6 +39,7 @@ def about() -> dict[str, Any]:
             "columns": entry.config.get("columns", []),
             "window": entry.config.get("window"),
             "horizon": entry.config.get("hyperparameters", {}).get("steps_ahead"),
+            "written": _written(entry.path),
             "training": training_told(entry.config),
             "metrics": entry.metrics,
             "problem": entry.problem or None,
@@ -58,6 +61,15 @@ def training_told(configuration: dict[str, Any]) -> dict[str, Any]:
     """
     told = configuration.get("training", {})
     return {key: value for key, value in told.items() if key != "history"}
+
+
+def _written(path: Path) -> str | None:
+    """Return when a file was written, None where it has just gone."""
+    try:
+        moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _pool_extent() -> list[dict[str, object]]:

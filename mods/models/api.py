@@ -192,7 +192,7 @@ def _predict(
         "data": data.source,
         "data_id": keep_upload(path) if path is not None and arguments["keep_data"] else None,
         "coverage": coverage,
-        "columns": [str(name) for name in dict.fromkeys(table["column"])],
+        "columns": table["column"].unique().tolist(),
         "evaluation": _evaluation(model, table, frame, shown, arguments),
         "predictions": table_document(table),
         "alarm_rate": arguments["alarm_rate"],

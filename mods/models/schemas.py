@@ -139,7 +139,10 @@ def predict_arguments() -> dict[str, fields.Field]:
             load_default=False,
             metadata={
                 "description": "Keep the file that is sent, for a training: the answer's data_id "
-                f"names it. The last {COUNT} are kept, for {SECONDS // 86_400} days at most."
+                f"names it. The last {COUNT} are kept, for {SECONDS // 86_400} days at most.",
+                # In the form with the file. Swagger UI sends its default, and so never a form
+                # with nothing in it, which DEEPaaS answers by 500.
+                "location": "form",
             },
         ),
         "batch_size": fields.Int(

@@ -215,6 +215,8 @@ def test_the_service_and_python_use_an_imported_model(folder, steps_ahead):
         assert isinstance(answer, io.BytesIO)
     (entry,) = [model for model in api.get_metadata()["models"] if model["name"] == "campus"]
     assert (entry["horizon"], entry["columns"]) == (steps_ahead, COLUMNS)
+    written = pd.Timestamp(entry["written"])
+    assert abs(pd.Timestamp.now("UTC") - written) < pd.Timedelta("1h")
     if steps_ahead == 3:
         with pytest.raises(ServiceError, match="the one step that this imported model forecasts"):
             api.predict(data=sent(folder, content), horizon=2, **asked)

@@ -11,7 +11,7 @@ import requests
 from mods.models import api
 from mods.tests.browser import Page, open_page
 from mods.tests.chromium import needs_chromium, page_after_scripts, text_of
-from mods.tests.running_service import SAMPLE, running, serving
+from mods.tests.running_service import SAMPLE, running
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,27 +70,30 @@ async def begun(page: Page) -> None:
     await page.until(f"document.querySelector('{PREDICT} input[type=file]') !== null")
 
 
-def test_the_sample_is_sent_through_the_page_and_comes_back_as_a_picture(tmp_path):
-    async def sent(url: str) -> tuple[int, int]:
-        async with open_page(f"{url}/api", tmp_path / "profile") as page:
-            await begun(page)
-            await page.choose_file(f"{PREDICT} input[type=file]", SAMPLE)
-            await page.choose(f"{PREDICT} tr[data-param-name=accept] select", "image/png")
-            await page.click(f"{PREDICT} .execute")
-            picture = f"document.querySelector('{PREDICT} .live-responses-table img')"
-            # In one: the page makes the element anew while it settles.
-            size = await page.until(
-                f"(p => p && p.naturalWidth && [p.naturalWidth, p.naturalHeight])({picture})"
-            )
-            assert "image/png" in await page.value(f"{ANSWER}.innerText")
-            # Nothing chosen, as who tries it for the first time: all of the answer is shown.
-            await page.click(f"{PREDICT} .btn-clear")
-            await page.choose(f"{PREDICT} tr[data-param-name=accept] select", "application/json")
-            await page.click(f"{PREDICT} .execute")
-            await page.until(f"{ANSWER} !== null && {ANSWER}.innerText.includes('predictions')")
-            return size[0], size[1]
+def test_the_page_sends_the_sample_or_nothing_and_shows_the_picture(service, tmp_path):
+    picture = f"document.querySelector('{PREDICT} .live-responses-table img')"
 
-    with serving(tmp_path) as (service, _):
-        width, height = asyncio.run(sent(service.url))
-        assert width > 800 and height > 800
-        assert list(service.uploads.iterdir()) == []
+    async def shown(page: Page) -> list[int]:
+        await page.click(f"{PREDICT} .execute")
+        # In one: the page makes the element anew while it settles.
+        size: list[int] = await page.until(
+            f"(p => p && p.naturalWidth && [p.naturalWidth, p.naturalHeight])({picture})"
+        )
+        return size
+
+    async def sent() -> None:
+        async with open_page(f"{service.url}/api", tmp_path / "profile") as page:
+            await begun(page)
+            await page.choose(f"{PREDICT} tr[data-param-name=accept] select", "image/png")
+            # No file chosen, as who tries it for the first time.
+            assert min(await shown(page)) > 800
+            assert "image/png" in await page.value(f"{ANSWER}.innerText")
+            await page.click(f"{PREDICT} .btn-clear")
+            await page.until(f"{picture} === null")
+            await page.choose_file(f"{PREDICT} input[type=file]", SAMPLE)
+            assert min(await shown(page)) > 800
+            curl = await page.value(f"document.querySelector('{PREDICT} .curl').innerText")
+            assert f"data=@{SAMPLE.name}" in curl
+
+    asyncio.run(sent())
+    assert list(service.uploads.iterdir()) == []
