@@ -2,6 +2,7 @@
 
     python benchmarks/bench_alarms.py injected --table CLEAN.tsv --judge JUDGE.py --seeds 11-13
     python benchmarks/bench_alarms.py simulated --seeds 2000-2003 [--folder DIR]
+    python benchmarks/bench_alarms.py quiet --seeds 2000-2003 [--folder DIR]
     python benchmarks/bench_alarms.py memory --table CLEAN.tsv
     python benchmarks/bench_alarms.py cost
 
@@ -10,8 +11,8 @@ is not part of the package (`JUDGE.py make CLEAN FIRST SEED OUT`, then `JUDGE.py
 judge OUT FIRST SCORES.csv`, one line of JSON), scores them with the default model,
 and lets it judge.  `simulated` writes the logs of a network for each seed (half a
 minute each; kept in DIR, where they are found again), with incidents and, from the
-seed plus 100000, without.  Add `--json` for one document.  Seeds that figures are
-reported for are never tuned on.
+seed plus 100000, without; `quiet` looks at the latter alone.  Add `--json` for one
+document.  Seeds that figures are reported for are never tuned on.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("injected", "simulated", "memory", "cost"))
+    parser.add_argument("what", choices=("injected", "simulated", "quiet", "memory", "cost"))
     parser.add_argument("--table", type=Path, help="the clean series")
     parser.add_argument("--judge", type=Path, help="the program that injects and judges")
     parser.add_argument("--seeds", default="11-13", help="a seed, or first-last")
@@ -120,9 +121,7 @@ def simulated(arguments: argparse.Namespace) -> dict[str, Any]:
         kinds.append(one.kinds)
         print(seed, round(ratios[-1], 2), round(false[-1], 2), file=sys.stderr, flush=True)
         if not arguments.no_quiet:
-            calm, _ = network(arguments.folder, seed + QUIET)
-            alarms = detected(model, calm, arguments.threshold).scores["alarm"].to_numpy()
-            quiet.append(float(alarms[(HISTORY + 2) * 144 :].mean() * 144))
+            quiet.append(false_alarms(model, arguments, seed))
     result: dict[str, Any] = {
         "seeds": arguments.seeds,
         "VUS-PR, ratio to the best rung, mean": round(float(np.mean(ratios)), 3),
@@ -139,6 +138,23 @@ def simulated(arguments: argparse.Namespace) -> dict[str, Any]:
         hits = sum(k.recall * k.incidents for k in of_kind)
         result[f"  {kind}: found of {number}"] = round(hits / number, 2)
     return result
+
+
+def quiet(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Count the alarms on networks without incidents, from the tenth day on."""
+    model = load_bundle(locate_model(arguments.model))
+    seen = [false_alarms(model, arguments, seed) for seed in seeds(arguments.seeds)]
+    return {
+        "seeds": arguments.seeds,
+        "false alarms a day without incidents, mean": round(float(np.mean(seen)), 2),
+        "false alarms a day, each seed": [round(one, 2) for one in seen],
+    }
+
+
+def false_alarms(model: Any, arguments: argparse.Namespace, seed: int) -> float:
+    pool, _ = network(arguments.folder, seed + QUIET)
+    alarms = detected(model, pool, arguments.threshold).scores["alarm"].to_numpy()
+    return float(alarms[(HISTORY + 2) * 144 :].mean() * 144)
 
 
 def memory(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -15,13 +15,16 @@ import numpy as np
 import pandas as pd
 
 from mods.anomaly.incidents import Incident
+from mods.models.evaluation import Forecaster
 
-__all__ = ["ACCEPT_DAYS", "without_departures"]
+__all__ = ["ACCEPT_DAYS", "unspoilt", "without_departures"]
 
 #: After so many days a departure is the new normal.
 ACCEPT_DAYS = 1
 #: The alarm comes a little after the onset, and the sliding window ends after the incident.
 _BEFORE, _AFTER = 4, 5
+_KEYS = ["origin", "step", "column"]
+_SAID = ["forecast", "lower", "upper"]
 
 
 def without_departures(
@@ -72,3 +75,45 @@ def without_departures(
     masked = kept.where(~departed, filled)
     masked.attrs = dict(frame.attrs)
     return masked
+
+
+def unspoilt(
+    model: Forecaster,
+    frame: pd.DataFrame,
+    table: pd.DataFrame,
+    incidents: Iterable[Incident],
+    *,
+    per_day: int,
+) -> pd.DataFrame:
+    """Return a forecast table whose forecasts do not know the departures that were over by then.
+
+    Parameters
+    ----------
+    model, frame
+        What made the table, and of what: `(rows, columns)`.
+    table
+        The forecast table.
+    incidents
+        What was found in it.
+    per_day
+        Windows a day.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy. Forecasts from origins in a departure, and in the windows beside it that are
+        replaced with it, stay as they were: what comes after is not known to them.
+    """
+    over = [one for one in incidents if one.kind == "departure" and one.accepted is None]
+    masked = without_departures(frame, over, per_day=per_day)
+    if masked.equals(frame):
+        return table
+    again = table[_KEYS].merge(model.backtest(masked)[_KEYS + _SAID], on=_KEYS, how="left")
+    beside = np.zeros(len(frame), dtype=bool)
+    for one in over:
+        first = int(frame.index.get_indexer(pd.Index([one.start]))[0])
+        if first >= 0:
+            beside[max(0, first - _BEFORE) : first + one.windows + _AFTER + 1] = True
+    free = ~beside[frame.index.get_indexer(pd.Index(table["origin"]))]
+    free &= again["forecast"].notna().to_numpy()
+    return table.assign(**{name: table[name].where(~free, again[name]) for name in _SAID})

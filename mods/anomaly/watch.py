@@ -9,6 +9,7 @@ import pandas as pd
 
 from mods.anomaly.detect import detect_all
 from mods.anomaly.incidents import Incident
+from mods.anomaly.memory import unspoilt
 from mods.anomaly.suppression import Maintenance, Rules
 from mods.anomaly.thresholds import parse_rate
 from mods.config import DEFAULT_WINDOW
@@ -26,7 +27,8 @@ class Watched:
     Attributes
     ----------
     table
-        The forecast table, as `mods.models.predict.predict` returns it.
+        The forecast table of the range's origins. Unlike what `mods.models.predict.predict`
+        returns, its forecasts do not know the departures that were over by then.
     scores
         The score table of the range's windows: `window,score,alarm,incident` and
         `score:<column>` a column.
@@ -73,13 +75,15 @@ def watch(
         As `predict`.
     """
     window = str(frame.attrs.get("window") or DEFAULT_WINDOW)
-    parse_rate(rate, max(1, Window.parse(window).per_day))
-    table, origins = predict_with_history(model, frame, include=include)
+    per_day = max(1, Window.parse(window).per_day)
+    parse_rate(rate, per_day)
+    table, part, origins = predict_with_history(model, frame, include=include)
     seen = table[table["origin"] <= origins[-1]]
     if len(columns):
         seen = seen[seen["column"].isin(columns)]
     found = detect_all(seen, rate, window=window, rules=rules, coverage=model.coverage)
     inside = found.within(origins)
+    table = unspoilt(model, part, table, found.incidents, per_day=per_day)
     chosen = table[table["origin"].isin(origins)].reset_index(drop=True)
     return Watched(chosen, inside.scores, inside.incidents, inside.doubt)
 

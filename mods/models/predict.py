@@ -47,20 +47,21 @@ def predict(model: Forecaster, frame: pd.DataFrame, *, include: str | None = Non
     DataError
         Where no origin in it has enough history.
     """
-    table, origins = predict_with_history(model, frame, include=include)
+    table, _, origins = predict_with_history(model, frame, include=include)
     return table[table["origin"].isin(origins)].reset_index(drop=True)
 
 
 def predict_with_history(
     model: Forecaster, frame: pd.DataFrame, *, include: str | None = None
-) -> tuple[pd.DataFrame, pd.Index]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Index]:
     """Return what `predict` makes on its way: forecasts from before the range too.
 
     Returns
     -------
     tuple
         The forecast table of the range, of the history before it and of some rows after it,
-        which are there for their actual values; and the range's origins, `(origins,)`.
+        which are there for their actual values; the frame of these rows; and the range's
+        origins, `(origins,)`.
     """
     first, end = origin_rows(frame, include)
     part = frame.iloc[max(0, first - CONTEXT) : end + model.horizon]
@@ -73,7 +74,7 @@ def predict_with_history(
             "more windows before it",
             "Ask for a later range, or give data that begin earlier.",
         )
-    return table, origins
+    return table, part, origins
 
 
 def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:

@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mods.models.clock import CALENDAR, calendar
+
 __all__ = [
-    "CALENDAR",
     "CHANNELS",
     "LARGEST_TARGET",
     "PERIODS",
     "ColumnInputs",
     "InputPlan",
-    "calendar",
     "column_inputs",
     "context_names",
     "hold",
@@ -54,16 +54,6 @@ RECENT = 6
 #: Targets are limited to so many typical ones, so that no outage decides when to stop.
 LARGEST_TARGET = 10.0
 PERIODS = ("own", "day", "week")
-CALENDAR = (
-    "day_sin",
-    "day_cos",
-    "half_sin",
-    "half_cos",
-    "week_sin",
-    "week_cos",
-    "weekend",
-    "known",
-)
 #: How many spreads changes and levels typically span.
 _CHANGE, _LEVEL = 3.0, 8.0
 _LIMIT = 10.0
@@ -191,7 +181,7 @@ def column_inputs(
     parts = [_roll_off(raw[:, -1], departures, safe, plan) / (_CHANGE * spread[:, None])]
     for period in periods:
         parts += _seasonal(values, held, origins, period, safe, spread, plan)
-    parts.append(calendar(times, origins, plan))
+    parts.append(calendar(times, origins, plan.utc_offset))
     return ColumnInputs(
         sequence=sequence,
         context=np.concatenate([_limit(p) for p in parts], axis=1, dtype=np.float32),
@@ -371,19 +361,6 @@ def _median(lines: np.ndarray) -> np.ndarray:
     place = np.arange(lines.shape[1])
     median: np.ndarray = (ordered[low, place] + ordered[high, place]) / 2
     return median
-
-
-def calendar(times: pd.DatetimeIndex | None, origins: np.ndarray, plan: InputPlan) -> np.ndarray:
-    """Return the calendar at the origins: `(windows, len(CALENDAR))`; zeros without times."""
-    if times is None:
-        return np.zeros((len(origins), len(CALENDAR)))
-    seconds = times[origins].as_unit("s").asi8 + round(plan.utc_offset * 3600)
-    day = 2 * np.pi * (seconds % 86400) / 86400
-    # 1970-01-01 was a Thursday; weeks are counted from Monday.
-    week = 2 * np.pi * ((seconds + 3 * 86400) % 604800) / 604800
-    weekend = (seconds // 86400 + 3) % 7 >= 5
-    waves = [np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day), np.sin(week), np.cos(week)]
-    return np.stack([*waves, weekend, np.ones(len(origins))], axis=1)
 
 
 def _rows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:

@@ -18,6 +18,10 @@ LIGHT = {
         "import mods.dataset.make_dataset, mods.dataset.datapool, mods.dataset.simulate"
     ),
     "the seam to DEEPaaS": "import mods.models.api as api; api.get_metadata()",
+    "the check of an alarm rate": (
+        "from mods.models.schemas import predict_arguments as declared\n"
+        "declared()['alarm_rate'].deserialize('1/day')"
+    ),
     "deepaas-cli get_metadata": (
         "import sys; sys.argv = ['deepaas-cli', 'get_metadata']\n"
         "from deepaas.cmd.cli import main\n"

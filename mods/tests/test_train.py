@@ -181,6 +181,6 @@ def test_the_real_network_is_forecast_better_than_the_floor(real_data, home, cap
     assert main(["evaluate", *data, *judged]) == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
     found = [float(np.mean(steps[step]["smape"])) for step in ("1", "3", "6", "12")]
-    assert np.all(np.array(found) <= [3.95, 7.8, 11.9, 14.0]), found
+    assert np.all(np.array(found) <= [3.8, 7.5, 11.6, 13.4]), found
     covered = [float(np.mean(steps[step]["coverage"])) for step in ("1", "3", "6", "12")]
     assert np.all(np.abs(np.array(covered) - 0.9) <= 0.03), covered

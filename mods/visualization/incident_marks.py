@@ -24,7 +24,7 @@ _NAMES = {"departure": "incident", "outage": "no data"}
 #: A number takes this share of a panel's width.
 _ROOM = 0.03
 #: Letters that fit into a line of a picture eleven inches wide.
-_LINE = 165
+_LINE = 150
 
 
 def told_between(incidents: Sequence[Incident], first: Any, last: Any) -> list[Incident]:

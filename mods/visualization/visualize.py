@@ -60,8 +60,8 @@ STYLE: Any = {
     "savefig.facecolor": "white",
 }
 #: What is shown where nothing else is asked; rows without times are taken for ten minutes each.
-LAST = pd.Timedelta(days=2)
-LAST_ROWS = 288
+DAYS, DAYS_WITH_INCIDENTS, ROWS_A_DAY = 2, 5, 144
+LAST, LAST_ROWS = pd.Timedelta(days=DAYS), DAYS * ROWS_A_DAY
 #: Larger numbers than this are written with k, M or G.
 LARGEST_PLAIN = 100_000
 #: Endings of column names that tell the unit.
@@ -96,7 +96,7 @@ def plot_forecast(
         How many windows ahead; by default the fewest that the table has.
     last
         How many of the last windows; by default two days of them, or 288 rows where the table
-        has no times.
+        has no times; with `incidents`, five days or 720 rows.
     coverage
         What the interval is to hold, for the legend.
     title
@@ -122,14 +122,15 @@ def plot_forecast(
     from matplotlib.figure import Figure
 
     step = _first_step(table) if step is None else step
-    series = chosen_series(table, columns=columns, step=step, last=last)
+    days = DAYS if incidents is None else DAYS_WITH_INCIDENTS
+    series = chosen_series(table, columns=columns, step=step, last=last, days=days)
     if len(series) > MAX_PANELS:
         raise DataError(
             f"{len(series):,} columns in one picture", f"at most {MAX_PANELS}", "Choose some."
         )
     panel = 2.1 if len(series) <= 4 else 1.6
     told, text = _told(incidents, series)
-    height = 1.3 + panel * len(series) + (0.17 * lines_of(text) if text else 0)
+    height = 1.3 + panel * len(series) + (0.17 * (lines_of(text) + 1) if text else 0)
     with rc_context(STYLE):
         figure = Figure(figsize=(11, height), layout="constrained", dpi=DPI)
         FigureCanvasAgg(figure)
@@ -144,14 +145,10 @@ def plot_forecast(
         if title:
             figure.suptitle(title, x=0.008, ha="left", fontsize=13, fontweight="bold")
         if text:
-            figure.supxlabel(text, x=0.008, ha="left", fontsize=9)
+            # Part of the axis, so that the legend below makes room for it.
+            panels[-1].set_xlabel(f"{panels[-1].get_xlabel()}\n\n{text}", loc="left", fontsize=9)
         handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
-        # Below is no room for both.
-        figure.legend(
-            handles=handles,
-            loc="outside upper right" if text else "outside lower left",
-            ncols=len(handles),
-        )
+        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
     return figure
 
 
@@ -173,11 +170,13 @@ def chosen_series(
     columns: Sequence[str] | None = None,
     step: int | None = None,
     last: int | None = None,
+    days: int = DAYS,
 ) -> dict[str, pd.DataFrame]:
     """Return for each column one row a window: what a picture or a page of it shows.
 
     A row is the forecast made `step` windows ahead; after the last origin follow all its
-    further steps. Parameters and errors are those of `plot_forecast`.
+    further steps. Parameters and errors are those of `plot_forecast`; `days` is what is shown
+    where `last` is not given.
     """
     step = _first_step(table) if step is None else step
     known = [str(name) for name in dict.fromkeys(table["column"])]
@@ -189,21 +188,21 @@ def chosen_series(
             raise DataError(f"the table has no column {name!r}", mend=did_you_mean(name, known))
     if not (table["step"] == step).any():
         raise DataError(f"the table has no forecast {step} steps ahead", "a step that it has")
-    return {name: _series(table[table["column"] == name], step, last) for name in names}
+    return {name: _series(table[table["column"] == name], step, last, days) for name in names}
 
 
 def _first_step(table: pd.DataFrame) -> int:
     return int(table["step"].min()) if len(table) else 1
 
 
-def _series(rows: pd.DataFrame, step: int, last: int | None) -> pd.DataFrame:
+def _series(rows: pd.DataFrame, step: int, last: int | None, days: int) -> pd.DataFrame:
     origin = rows["origin"].max()
     ahead = rows[rows["step"] == step]
     beyond = rows[(rows["origin"] == origin) & (rows["step"] > step)]
     if last is None and isinstance(ahead["target"].dtype, pd.DatetimeTZDtype):
-        ahead = ahead[ahead["target"] > ahead["target"].max() - LAST]
+        ahead = ahead[ahead["target"] > ahead["target"].max() - pd.Timedelta(days=days)]
     else:
-        ahead = ahead.sort_values("target").tail(LAST_ROWS if last is None else last)
+        ahead = ahead.sort_values("target").tail(days * ROWS_A_DAY if last is None else last)
     shown: pd.DataFrame = pd.concat([ahead, beyond]).sort_values("target", ignore_index=True)
     return shown
 
