@@ -66,7 +66,7 @@ $(VENV)/.test: $(VENV)/.installed requirements-dev.txt
 requirements: $(VENV)/bin/pip ## pin the newest dependencies that setup.cfg admits
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --quiet --no-annotate --custom-compile-command "make requirements" -o requirements.txt
-	$(BIN)/uv pip compile setup.cfg --extra test --extra check --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
+	$(BIN)/uv pip compile setup.cfg --extra test --extra check --extra docs --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## remove what the demo and the tools made (not the environment)
@@ -75,11 +75,19 @@ clean: ## remove what the demo and the tools made (not the environment)
 ##@ Quality
 
 .PHONY: check
-check: $(VENV)/.test ## style, types and security of the code
+check: $(VENV)/.test ## style, types, spelling and security of the code, the catalogue's files, the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive mods --configfile pyproject.toml
+	$(BIN)/codespell
+	$(BIN)/hadolint docker/Dockerfile
+	$(MAKE) --no-print-directory catalogue-check
+
+.PHONY: catalogue-check
+catalogue-check: $(VENV)/.test ## the platform's own check of ai4-metadata.yml and metadata.json
+	$(BIN)/ai4-metadata validate --metadata-version 2.3.0 ai4-metadata.yml
+	$(BIN)/ai4-metadata validate --metadata-version 1.0.0 metadata.json
 
 .PHONY: coverage
 coverage: $(VENV)/.test ## the tests with their coverage by line and branch
@@ -89,6 +97,10 @@ coverage: $(VENV)/.test ## the tests with their coverage by line and branch
 audit: $(VENV)/.test ## known vulnerabilities of the pinned dependencies (asks a database on the network)
 	$(BIN)/pip-audit --requirement requirements.txt --no-deps --disable-pip
 
+.PHONY: security
+security: audit ## the same, and security of the code
+	$(BIN)/bandit --quiet --recursive mods --configfile pyproject.toml
+
 .PHONY: test-spark
 test-spark: $(VENV)/.test ## the tests of the Spark engine (installs pyspark; Java 17 comes from the system)
 	$(BIN)/pip install --quiet --constraint requirements.txt 'pyspark >=4,<5'
@@ -97,6 +109,27 @@ test-spark: $(VENV)/.test ## the tests of the Spark engine (installs pyspark; Ja
 .PHONY: wheel-check
 wheel-check: $(VENV)/.test ## a built wheel works in an empty environment, away from the checkout
 	MODS_WHEEL_CLEAN=1 $(BIN)/python -m pytest mods/tests/test_wheel.py
+
+.PHONY: image-check
+image-check: ## build the image without Docker, start it and forecast through it (root, buildah, debootstrap, 12 GB)
+	docker/image_check.sh
+
+.PHONY: release-check
+release-check: $(VENV)/.test ## build wheel and sdist, and check all that a release needs
+	rm -rf build/release
+	$(BIN)/python -m build --outdir build/release
+	$(BIN)/twine check --strict build/release/*
+	$(BIN)/python .ci/release_check.py build/release
+
+##@ The documentation
+
+.PHONY: docs
+docs: $(VENV)/.test ## build/docs/index.html; every warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
+
+.PHONY: docs-links
+docs-links: $(VENV)/.test ## ask every address in the documentation (needs the network)
+	$(BIN)/python -m sphinx --quiet --builder linkcheck docs build/docs-links
 
 ##@ The shipped models
 

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from mods.anomaly.detect import detect
     from mods.dataset.datapool import read_datapool
     from mods.dataset.table import read_table
-    from mods.models.mods_model import Model, load_model
+    from mods.models.loading import load_model
+    from mods.models.mods_model import Model
 
 __all__ = ["Model", "detect", "load_model", "read_datapool", "read_table"]
 
 _HOMES = {
     "read_datapool": "mods.dataset.datapool",
     "read_table": "mods.dataset.table",
-    "load_model": "mods.models.mods_model",
+    "load_model": "mods.models.loading",
     "Model": "mods.models.mods_model",
     "detect": "mods.anomaly.detect",
 }

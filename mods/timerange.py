@@ -10,11 +10,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mods.errors import RangeError
+
+if TYPE_CHECKING:
+    # Windowed features are made without pandas, whose import takes longer than a day of logs.
+    import pandas as pd
 
 __all__ = ["RowRange", "TimeRange", "Window", "parse_range", "select"]
 
@@ -136,6 +140,8 @@ class TimeRange:
 
     def mask(self, index: pd.Index) -> np.ndarray:
         """Return which window starts lie in the range: `(rows,)`, bool."""
+        import pandas as pd
+
         times = pd.DatetimeIndex(index).as_unit("us").asi8
         inside: np.ndarray = (times >= self.start) & (times < self.end)
         return inside
@@ -189,6 +195,8 @@ class RowRange:
 
 def parse_range(text: str, index: pd.Index) -> TimeRange | RowRange:
     """Parse a range as the kind that fits the index: times, or row numbers."""
+    import pandas as pd
+
     if isinstance(index, pd.DatetimeIndex):
         return TimeRange.parse(text)
     return RowRange.parse(text)
@@ -204,10 +212,13 @@ def select(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"conn_in": [1.0, 2.0, 3.0, 4.0]})
     >>> select(frame, "<1,4)", ["<2,3)"])["conn_in"].tolist()
     [2.0, nan, 4.0]
     """
+    import pandas as pd
+
     chosen = frame
     if include is not None:
         chosen = frame.loc[parse_range(include, frame.index).mask(frame.index)]
@@ -230,6 +241,8 @@ def select(
 def _extent(frame: pd.DataFrame) -> str:
     if frame.empty:
         return "the data (there is none)"
+    import pandas as pd
+
     if isinstance(frame.index, pd.DatetimeIndex):
         first, last = frame.index.as_unit("us").asi8[[0, -1]]
         return f"<{_iso(int(first))},{_iso(int(last))}>"

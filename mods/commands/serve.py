@@ -70,10 +70,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="show the losses of trainings with TensorBoard on the same address, on the port that"
+        " monitorPORT names (6006); it asks for no key",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """Serve until told to stop."""
+    from mods.serve.board import board_port
     from mods.serve.options import MEBIBYTE, ServeOptions, read_keys, tls_context
 
     options = ServeOptions(
@@ -87,6 +94,7 @@ def run(arguments: argparse.Namespace) -> Report:
         stop_timeout=arguments.stop_timeout,
         keys=read_keys(arguments.api_key_file) if arguments.api_key_file else (),
         tls=tls_context(arguments.tls_cert, arguments.tls_key),
+        board_port=board_port(arguments.host) if arguments.tensorboard else None,
     )
     from mods.serve.logs import log_as_json
 

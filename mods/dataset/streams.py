@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from isal import isal_zlib
 
 __all__ = ["BLOCK", "Lines"]
 
@@ -59,19 +62,24 @@ class Lines:
                     continue
                 # the end of that line closes the empty line that stands in for it
                 piece, skipping = piece[at:], False
-            waiting.append(piece)
             size += len(piece)
             if size < BLOCK:
+                waiting.append(piece)
                 continue
-            joined = b"".join(waiting)
-            end = joined.rfind(b"\n") + 1
+            # Cut before joining: the whole is copied once.
+            end = piece.rfind(b"\n") + 1
+            block, rest = b"".join([*waiting, piece[:end]]), piece[end:]
             if not end:
-                self.too_long.append((number, joined[:200]))
+                joined = block + rest
+                end = joined.rfind(b"\n") + 1
+                block, rest = joined[:end], joined[end:]
+            if not block:
+                self.too_long.append((number, rest[:200]))
                 waiting, size, skipping = [], 0, True
                 continue
-            yield joined if end == size else joined[:end]
-            number += joined.count(b"\n")
-            waiting, size = [joined[end:]], size - end
+            yield block
+            number += block.count(b"\n")
+            waiting, size = [rest], len(rest)
         if skipping or size:
             last = b"".join(waiting)
             yield last if last.endswith(b"\n") else last + b"\n"
@@ -93,24 +101,25 @@ class Lines:
             self.damage = f"reading failed ({error.strerror or error})"
 
     def _gunzip(self, file: BinaryIO) -> Iterator[bytes]:
-        unpack = zlib.decompressobj(wbits=31)
-        packed = b""
+        # ISA-L takes half of the time of zlib, which is a third of what reading a log costs.
+        unpack = isal_zlib.decompressobj(wbits=31)
+        packed, size = b"", 0
         while packed := packed or file.read(_PIECE // 4):
             if unpack.eof:  # another member follows, or the padding of some archivers
                 packed = packed.lstrip(b"\0")
                 if not packed:
                     continue
-                unpack = zlib.decompressobj(wbits=31)
-            before = unpack.copy()
+                unpack = isal_zlib.decompressobj(wbits=31)
             try:
                 piece = unpack.decompress(packed, _PIECE)
-            except zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc]  # typed as any object
                 self.damage = f"damaged gzip ({error})"
-                yield _until_damage(before, packed)
+                yield from _until_damage(file, size)
                 return
             rest = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
             self._progress(len(packed) - len(rest))
             packed = rest
+            size += len(piece)
             yield piece
         yield unpack.flush()
         if not unpack.eof:
@@ -134,12 +143,23 @@ class Lines:
                 yield piece
 
 
-def _until_damage(unpack: Any, packed: bytes) -> bytes:
-    """Return what unpacks of `packed` before the spot that does not, bytes."""
-    saved = []
-    try:
-        for at in range(0, len(packed), 64):
-            saved.append(unpack.decompress(packed[at : at + 64]))
-    except zlib.error:
-        pass
-    return b"".join(saved)
+def _until_damage(file: BinaryIO, known: int) -> Iterator[bytes]:
+    """Yield what a damaged gzip unpacks to before the damage, behind the first `known` bytes.
+
+    A failing ISA-L gives nothing of the piece in which it fails; zlib, in small steps, does.
+    """
+    file.seek(0)
+    unpack = zlib.decompressobj(wbits=31)
+    size = 0
+    with suppress(zlib.error):
+        while packed := file.read(64):
+            while packed:
+                if unpack.eof:
+                    packed = packed.lstrip(b"\0")
+                    unpack = zlib.decompressobj(wbits=31)
+                piece = unpack.decompress(packed)
+                packed = unpack.unused_data
+                size += len(piece)
+                if size > known:
+                    yield piece[known - size :]
+                    known = size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from mods.errors import ModsError
@@ -36,6 +38,8 @@ def about() -> dict[str, Any]:
             "model_type": entry.config.get("hyperparameters", {}).get("model_type"),
             "columns": entry.config.get("columns", []),
             "window": entry.config.get("window"),
+            "horizon": entry.config.get("hyperparameters", {}).get("steps_ahead"),
+            "written": _written(entry.path),
             "training": training_told(entry.config),
             "metrics": entry.metrics,
             "problem": entry.problem or None,
@@ -48,9 +52,24 @@ def about() -> dict[str, Any]:
 
 
 def training_told(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return a training's provenance without its history, which is long."""
+    """Return a training's provenance without its history, which is long.
+
+    Examples
+    --------
+    >>> training_told({"training": {"epochs": 2, "history": [{"loss": 0.1}]}})
+    {'epochs': 2}
+    """
     told = configuration.get("training", {})
     return {key: value for key, value in told.items() if key != "history"}
+
+
+def _written(path: Path) -> str | None:
+    """Return when a file was written, None where it has just gone."""
+    try:
+        moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _pool_extent() -> list[dict[str, object]]:

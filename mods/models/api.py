@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from mods import config
 from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
 from mods.models import request_data, schemas, tally
-from mods.models.about import about, training_told
+from mods.models.about import about
 from mods.models.api_errors import collected_warnings, translated
-from mods.models.hyperparameters import Hyperparameters
+from mods.models.kept_uploads import keep_upload
 from mods.models.recent import Recent, digest
 from mods.models.registry import DEFAULT, model_path
 from mods.models.request_data import RequestData
+from mods.models.request_train import train_as_asked
 from mods.models.responses import (
     RESPONSE,
     alarms_document,
@@ -32,15 +33,16 @@ from mods.models.responses import (
     html_answer,
     png_answer,
 )
-from mods.models.trainings import recorded
 from mods.models.url_data import url_file
-from mods.transfer import send_later
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mods.anomaly.watch import Watched
+    from mods.models.legacy import ImportedModel
     from mods.models.mods_model import Model
+
+    AnyModel = Model | ImportedModel
 
 __all__ = [
     "get_metadata",
@@ -139,7 +141,7 @@ def predict(**arguments: Any) -> dict[str, Any] | BytesIO:
 
 
 def train(**arguments: Any) -> dict[str, Any]:
-    """Train a model on the datapool, judge it, and keep it under its name.
+    """Train a model on the datapool or a kept upload, judge it, and keep it under its name.
 
     Parameters
     ----------
@@ -152,16 +154,22 @@ def train(**arguments: Any) -> dict[str, Any]:
         For everything that goes wrong.
     """
     with translated(), collected_warnings() as heard:
-        return _train(schemas.complete(arguments, get_train_args()), heard)
+        return train_as_asked(schemas.complete(arguments, get_train_args()), heard)
 
 
 def _predict(
     arguments: dict[str, Any], path: Path | None, heard: list[str]
 ) -> dict[str, Any] | BytesIO:
     model = _load(arguments["model_name"])
+    if arguments["keep_data"] and (path is None or arguments["accept"] != schemas.MEDIA_TYPES[0]):
+        raise DataError(
+            f"keep_data with {'no upload' if path is None else arguments['accept']}",
+            "an upload, and an answer as JSON, which tells its data_id",
+        )
     data = _data(arguments, path, model)
     frame = data.frame
     shown = arguments["time_range"] or request_data.last_rows(frame, _per_day(frame))
+    coverage = arguments["coverage"] or model.coverage
     table, alarms = _table(model, frame, shown, arguments)
     if alarms is not None and alarms.doubt not in ("", *heard):
         heard.append(alarms.doubt)
@@ -170,7 +178,7 @@ def _predict(
     drawn = {"image/png": png_answer, "text/html": html_answer}.get(arguments["accept"])
     if drawn is not None:
         title = f"{_SOURCES[data.source]}, forecast by {arguments['model_name']!r}"
-        return drawn(table, coverage=model.coverage, title=title, alarms=alarms)
+        return drawn(table, coverage=coverage, title=title, alarms=alarms)
     from mods.models.predict import table_document
 
     return {
@@ -182,8 +190,9 @@ def _predict(
         "steps_ahead": int(table["step"].max()),
         "batch_size": arguments["batch_size"],
         "data": data.source,
-        "coverage": model.coverage,
-        "columns": [str(name) for name in dict.fromkeys(table["column"])],
+        "data_id": keep_upload(path) if path is not None and arguments["keep_data"] else None,
+        "coverage": coverage,
+        "columns": table["column"].unique().tolist(),
         "evaluation": _evaluation(model, table, frame, shown, arguments),
         "predictions": table_document(table),
         "alarm_rate": arguments["alarm_rate"],
@@ -195,71 +204,7 @@ def _predict(
 _SOURCES = {"upload": "Uploaded table", "datapool": "Datapool", "sample": "Sample"}
 
 
-def _train(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any]:
-    from mods.models.train import train as fit_and_judge
-
-    model_path(arguments["model_name"], must_exist=False)
-    request_data.require_pool()
-    trained, tested = arguments["train_time_range"], arguments["test_time_range"]
-    if tested is None:
-        trained, tested = _parts(arguments)
-    settings = {name: arguments[name] for name in schemas.HYPERPARAMETERS}
-    with recorded(arguments["model_name"], arguments):
-        document = fit_and_judge(
-            config.folders().datapools,
-            arguments["model_name"],
-            query=arguments["data_select_query"],
-            window=arguments["window_slide"],
-            time_range=trained,
-            exclude=arguments["train_time_ranges_excluded"],
-            test_range=tested,
-            test_exclude=arguments["test_time_ranges_excluded"],
-            progress=False,
-            # All steps up to the one asked for are forecast at once.
-            horizon=max(Hyperparameters.horizon, arguments["steps_ahead"]),
-            **settings,
-        )
-    send_later()
-    answer: dict[str, Any] = as_json(
-        {
-            "model_name": arguments["model_name"],
-            "steps_ahead": arguments["steps_ahead"],
-            "batch_size": arguments["batch_size"],
-            "window_slide": arguments["window_slide"],
-            "data_select_query": arguments["data_select_query"],
-            "train_time_range": trained,
-            "train_time_ranges_excluded": arguments["train_time_ranges_excluded"],
-            "test_time_range": tested,
-            "test_time_ranges_excluded": arguments["test_time_ranges_excluded"],
-            "columns": document["columns"],
-            "training": training_told(document),
-            "evaluation": document["evaluation"],
-            "warnings": heard,
-        }
-    )
-    return answer
-
-
-def _parts(arguments: dict[str, Any]) -> tuple[str, str]:
-    """Return the ranges of the first nine tenths of the data, and of the last."""
-    from mods.dataset import read_data
-
-    frame = read_data(
-        config.folders().datapools,
-        query=arguments["data_select_query"],
-        window=arguments["window_slide"],
-        time_range=arguments["train_time_range"],
-    )
-    if len(frame) < 2:
-        raise DataError("one window is nothing to train on", "some days of them")
-    tenth = max(1, len(frame) // 10)
-    return (
-        request_data.last_rows(frame.iloc[:-tenth], len(frame)),
-        request_data.last_rows(frame, tenth),
-    )
-
-
-def _data(arguments: dict[str, Any], path: Path | None, model: Model) -> RequestData:
+def _data(arguments: dict[str, Any], path: Path | None, model: AnyModel) -> RequestData:
     """Return the upload, else the datapool's part, else the sample."""
     from mods.models.evaluation import CONTEXT
 
@@ -292,13 +237,14 @@ def _per_day(frame: pd.DataFrame) -> int:
 
 
 def _table(
-    model: Model, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
+    model: AnyModel, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
 ) -> tuple[pd.DataFrame, Watched | None]:
     """Return the forecast table of the origins in a range, as `mods predict` makes it.
 
     With it come the alarms, where a rate of false ones is asked for.
     """
     from mods.models.evaluation import origin_rows
+    from mods.models.legacy import CHANGE
     from mods.models.predict import predict as forecast
 
     first, end = origin_rows(frame, shown)
@@ -320,15 +266,24 @@ def _table(
             f"at most the {model.horizon} steps that the model forecasts",
             "Ask for fewer, or train a model with a larger steps_ahead.",
         )
-    batches = _InBatches(model, arguments["batch_size"])
-    key = (model, shown, digest(frame))
+    batches = _InBatches(model, arguments["batch_size"], arguments["coverage"])
+    key = (model, shown, batches.coverage, digest(frame))
     alarms: Watched | None = None
     if arguments["alarm_rate"] is None:
         table = _tables.get(key, lambda: forecast(batches, frame, include=shown))
     else:
         alarms = _watch(batches, frame, shown, arguments, key)
         table = alarms.table
-    chosen = (table["step"] <= horizon) & table["column"].isin(columns or known)
+    if horizon < table["step"].min():
+        raise ModelError(
+            f"horizon {horizon}",
+            f"{model.horizon}, the one step that this imported model forecasts",
+            "Leave it out.",
+        )
+    # A model of changes says so in its columns' names.
+    chosen = (table["step"] <= horizon) & (
+        table["column"].str.removesuffix(CHANGE).isin(columns or known)
+    )
     tally.add(int(chosen.sum()))
     return table[chosen].reset_index(drop=True), alarms
 
@@ -348,34 +303,40 @@ def _watch(
 
 
 def _evaluation(
-    model: Model, table: pd.DataFrame, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
+    model: AnyModel, table: pd.DataFrame, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
 ) -> dict[str, Any] | None:
-    key = (model, shown, tuple(arguments["columns"]), arguments["horizon"], digest(frame))
-    return _evaluations.get(key, lambda: evaluation_of(table, frame, model.coverage))
+    coverage = arguments["coverage"] or model.coverage
+    asked = (tuple(arguments["columns"]), arguments["horizon"], coverage)
+    return _evaluations.get(
+        (model, shown, *asked, digest(frame)), lambda: evaluation_of(table, frame, coverage)
+    )
 
 
 class _InBatches:
-    """A model that forecasts so many windows at a time."""
+    """A model that forecasts so many windows at a time, with intervals of one coverage."""
 
-    def __init__(self, model: Model, batch_size: int) -> None:
-        self.horizon, self.coverage = model.horizon, model.coverage
-        self.backtest = functools.partial(model.backtest, batch_size=batch_size)
+    def __init__(self, model: AnyModel, batch_size: int, coverage: float | None) -> None:
+        self.horizon, self.coverage = model.horizon, coverage or model.coverage
+        self.backtest = functools.partial(
+            model.backtest, batch_size=batch_size, coverage=self.coverage
+        )
 
 
-def _load(name: str) -> Model:
+def _load(name: str) -> AnyModel:
     path = model_path(name)
     try:
         status = path.stat()
     except OSError as error:
         raise ModelError(f"cannot read model {name!r}: {error.strerror}") from None
-    return _loaded(path, status.st_mtime_ns, status.st_size)
+    # The last change's time cannot be set by who writes the file, as the other one can.
+    return _loaded(path, status.st_ctime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(path: Path, _changed: int, _size: int) -> Model:
+def _loaded(path: Path, _changed: int, _size: int) -> AnyModel:
     """Return the model; a file that has changed since is another key, so nothing goes stale."""
     # TensorFlow speaks of its build on stderr, once in every worker.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from mods.models.mods_model import Model
+    from mods.models.loading import load_bundle
 
-    return Model.load(path)
+    return load_bundle(path)

@@ -190,6 +190,14 @@ class Calibration:
         moved = _moved(point, lower, upper, margin)
         return *moved, self._learned(seen, offset, columns)
 
+    def holding(self, coverage: float) -> Calibration:
+        """Return a state of the same scores, under which intervals are to hold another share.
+
+        Each score says how far an actual value lay beyond a bound; which quantile of them the
+        margin is, positive or negative, is all that the coverage decides.
+        """
+        return replace(self, coverage=coverage)
+
     def without_columns(self) -> Calibration:
         """Return the pooled state alone, for a checkpoint that is to serve any column."""
         steps = self.pooled.shape[1]

@@ -6,6 +6,7 @@ and spread; one network serves all columns, also those it was not trained on.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from mods.errors import DataError
 from mods.models.fitting import Arrays
 from mods.models.hyperparameters import Hyperparameters
 from mods.models.multivariate import Multivariate
+from mods.models.phase import PHASE_SIZE, Phase, learn_phases, phase_inputs
 from mods.models.scaling import (
     CHANNELS,
+    CYCLES,
     LARGEST_TARGET,
+    OWN_CYCLES,
     PERIODS,
     ColumnInputs,
     InputPlan,
@@ -60,6 +64,8 @@ class ScaleFree:
         Columns that have an input of their own, 1 for this column and 0 for all others. It is
         masked at random in training, so that columns never seen, for which all are 0, are
         forecast too. None in a checkpoint for any network.
+    phases
+        For the same columns what tells the place in their periods, masked in the same way.
     """
 
     def __init__(self, settings: Hyperparameters, window: str | None) -> None:
@@ -77,23 +83,26 @@ class ScaleFree:
         self.periods: dict[str, tuple[int, ...]] = {}
         self.step_scale = np.ones(settings.horizon)
         self.identities: tuple[str, ...] = ()
+        self.phases: dict[str, tuple[Phase, ...]] = {}
 
     @property
     def shape(self) -> dict[str, int]:
         """Sizes for `architectures.build_network`."""
         context = len(context_names(self.plan)) + len(self.identities)
+        context += PHASE_SIZE if self.phases else 0
         return {"channels": len(CHANNELS), "context": context, "columns": 1}
 
     def for_window(self, window: str | None) -> ScaleFree:
         """Return the same for data of another window: a checkpoint of none serves them all."""
         other = ScaleFree(self._settings, window)
-        other.periods, other.step_scale = self.periods, self.step_scale
-        other.identities = self.identities
+        other.periods = self.periods
+        other.speak_as(self)
         return other
 
     def learn(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
         """Find the periods and the outputs' unit, from rows up to the last origin's targets."""
         part = frame.iloc[: origins[-1] + 1]
+        self.plan = replace(self.plan, cycles=OWN_CYCLES)
         sizes = []
         for name in frame.columns:
             values = part[name].to_numpy(dtype=np.float64)
@@ -101,11 +110,18 @@ class ScaleFree:
             inputs = self._inputs(frame, name, origins)[0]
             sizes.append(_typical(_targets(frame, name, origins, inputs, self.plan.horizon)))
         self.step_scale = np.maximum(np.nanmedian(np.stack(sizes), axis=0), 1e-3)
-        self.identities = tuple(map(str, frame.columns)) if len(sizes) <= MAX_IDENTITIES else ()
+        if len(sizes) <= MAX_IDENTITIES:
+            self.identities = tuple(map(str, frame.columns))
+            self.phases = {
+                str(name): learn_phases(part[name], self.periods[str(name)][:2], self.per_day)
+                for name in frame.columns
+            }
 
     def speak_as(self, other: ScaleFree) -> None:
-        """Take over the units and identities of a network that is trained already."""
+        """Take over what a network's inputs and outputs mean that is trained already."""
         self.step_scale, self.identities = other.step_scale, other.identities
+        self.phases = other.phases
+        self.plan = replace(self.plan, cycles=other.plan.cycles)
 
     def select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame as it is: every column can be forecast."""
@@ -131,7 +147,7 @@ class ScaleFree:
             counts = np.isfinite(wanted) & self._settled(frame[name], origins, wanted)
             target = np.stack([np.where(counts, wanted, 0.0), counts * weight], axis=-1)
             sequence = np.concatenate([part.sequence for part in inputs])
-            context = self._context(name, inputs)
+            context = self._context(frame[name], origins, inputs)
             parts.append((sequence, context, target[:, :, None].astype(np.float32)))
         return Arrays(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
@@ -142,7 +158,10 @@ class ScaleFree:
         inputs = [self._inputs(frame, name, origins) for name in frame.columns]
         sequence = np.concatenate([part.sequence for parts in inputs for part in parts])
         context = np.concatenate(
-            [self._context(*of) for of in zip(frame.columns, inputs, strict=True)]
+            [
+                self._context(frame[name], origins, parts)
+                for name, parts in zip(frame.columns, inputs, strict=True)
+            ]
         )
         return sequence, context, inputs
 
@@ -171,6 +190,10 @@ class ScaleFree:
             "periods": periods,
             "step_scale": self.step_scale.tolist(),
             "identities": list(self.identities),
+            "cycles": self.plan.cycles,
+            "phases": {
+                name: [phase.state() for phase in phases] for name, phases in self.phases.items()
+            },
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -178,6 +201,11 @@ class ScaleFree:
         self.periods = {name: tuple(found) for name, found in state["periods"].items()}
         self.step_scale = np.asarray(state["step_scale"], dtype=np.float64)
         self.identities = tuple(state.get("identities", ()))
+        self.plan = replace(self.plan, cycles=int(state.get("cycles", CYCLES)))
+        self.phases = {
+            name: tuple(Phase.restore(told) for told in phases)
+            for name, phases in state.get("phases", {}).items()
+        }
 
     def _settled(self, column: pd.Series, origins: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Return which targets are to be learned: `(windows, horizon)`, bool.
@@ -194,11 +222,17 @@ class ScaleFree:
         # A column full of gaps has nothing else to be learned from.
         return settled if (settled & known).sum() > 0.5 * known.sum() else known
 
-    def _context(self, name: Any, inputs: list[ColumnInputs]) -> np.ndarray:
-        """Return a column's context with its identity: `(windows, features)`, float32."""
-        context = np.concatenate([part.context for part in inputs])
-        own = np.array([one == str(name) for one in self.identities], dtype=np.float32)
-        return np.concatenate([context, np.tile(own, (len(context), 1))], axis=1)
+    def _context(
+        self, column: pd.Series, origins: np.ndarray, inputs: list[ColumnInputs]
+    ) -> np.ndarray:
+        """Return a column's context, identity and phases: `(windows, features)`, float32."""
+        context = [np.concatenate([part.context for part in inputs])]
+        own = np.array([one == str(column.name) for one in self.identities], dtype=np.float32)
+        context.append(np.tile(own, (len(origins), 1)))
+        if self.phases:
+            phases = self.phases.get(str(column.name), ())
+            context.append(phase_inputs(column, origins, phases, self.per_day))
+        return np.concatenate(context, axis=1)
 
     def _groups(self) -> list[slice]:
         names = context_names(self.plan)
@@ -206,7 +240,9 @@ class ScaleFree:
         for prefix in (*(f"{p}_" for p in PERIODS), "calendar_"):
             inside = [n for n, name in enumerate(names) if name.startswith(prefix)]
             groups.append(slice(inside[0], inside[-1] + 1))
-        return [*groups, slice(len(names), len(names) + len(self.identities))]
+        end = len(names) + len(self.identities)
+        groups.append(slice(len(names), end))
+        return [*groups, slice(end, end + PHASE_SIZE)] if self.phases else groups
 
     def _find(self, values: np.ndarray) -> tuple[int, ...]:
         return seasonal_periods(values, horizon=self.plan.horizon, per_day=self.per_day)

@@ -279,7 +279,9 @@ def _log(folder: Path, state: Progress) -> None:
     ]
     # The newer interface wants TensorBoard itself installed; who only trains does not need it.
     with tf.Graph().as_default():
-        writer = tf.compat.v1.summary.FileWriter(str(folder))
+        # Its name says the second; epochs may be shorter.
+        suffix = f".{state.epoch:06d}"
+        writer = tf.compat.v1.summary.FileWriter(str(folder), filename_suffix=suffix)
         writer.add_summary(tf.compat.v1.Summary(value=values), state.epoch)
         writer.close()
 

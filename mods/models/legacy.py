@@ -190,14 +190,17 @@ class ImportedModel:
         )
         return Forecast(first, low, high, coverage=self.coverage)
 
-    def backtest(self, frame: pd.DataFrame, *, batch_size: int = BATCH) -> pd.DataFrame:
+    def backtest(
+        self, frame: pd.DataFrame, *, batch_size: int = BATCH, coverage: float | None = None
+    ) -> pd.DataFrame:
         """Forecast at every origin with enough history; return the forecast table.
 
         `batch_size` windows go through the network at a time; no figure depends on it.
+        `coverage` is what the intervals are to hold, by default the model's own.
         """
         values = self._values(frame)
         origins = np.arange(self.needed - 1, len(frame))
-        point, lower, upper = self._calibrated(values, origins, batch_size)
+        point, lower, upper = self._calibrated(values, origins, batch_size, coverage)
         target = values
         if self.forecasts_change:
             target = np.diff(values, axis=0, prepend=np.nan)
@@ -212,7 +215,11 @@ class ImportedModel:
         return table
 
     def _calibrated(
-        self, values: np.ndarray, origins: np.ndarray, batch_size: int = BATCH
+        self,
+        values: np.ndarray,
+        origins: np.ndarray,
+        batch_size: int = BATCH,
+        coverage: float | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return point, lower and upper, each `(origins, 1, columns)`."""
         point = self._network_output(values, origins, batch_size)
@@ -227,15 +234,17 @@ class ImportedModel:
             return point[:, None], nothing, nothing
         padded = np.vstack([values, np.full((self._step, values.shape[1]), np.nan)])
         actual = padded[origins + self._step]
-        lower, upper = self._margins(point, actual)
+        lower, upper = self._margins(point, actual, coverage or self.coverage)
         return point[:, None], lower[:, None], upper[:, None]
 
-    def _margins(self, point: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _margins(
+        self, point: np.ndarray, actual: np.ndarray, coverage: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Calibrate an interval of no width; its step is `horizon`, the others are empty."""
         shape = (len(point), self._step, point.shape[1])
         cube, came = np.full(shape, np.nan), np.full(shape, np.nan)
         cube[:, -1], came[:, -1] = point, actual
-        state = Calibration.empty(self._step, coverage=self.coverage)
+        state = Calibration.empty(self._step, coverage=coverage)
         lower, upper, _ = state.roll(cube, cube, cube, came, columns=self.columns)
         return lower[:, -1], upper[:, -1]
 

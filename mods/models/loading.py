@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mods.models.legacy import ImportedModel
     from mods.models.mods_model import Model
 
-__all__ = ["load_bundle", "trainer_like"]
+__all__ = ["load_bundle", "load_model", "require_trained_here", "trainer_like"]
 
 
 def load_bundle(path: Path | str) -> Model | ImportedModel:
@@ -34,6 +34,34 @@ def load_bundle(path: Path | str) -> Model | ImportedModel:
     if read_bundle(path, with_network=False).config.get("kind") == KIND:
         return ImportedModel(read_bundle(path))
     return Model.load(path)
+
+
+def load_model(name: Path | str) -> Model | ImportedModel:
+    """Load a model by its name under `models/`, or by a path; also one that was imported.
+
+    Raises
+    ------
+    NotFoundError
+        Where there is none of that name.
+    ModelError
+        Where the bundle cannot be read.
+    """
+    from mods.models.registry import locate_model
+
+    return load_bundle(locate_model(str(name)))
+
+
+def require_trained_here(path: Path | str) -> None:
+    """Raise `ModelError` where a bundle's model cannot be trained any further."""
+    from mods.models.bundle import read_bundle
+    from mods.models.legacy import KIND
+
+    if read_bundle(path, with_network=False).config.get("kind") == KIND:
+        raise ModelError(
+            "an imported model cannot be trained any further",
+            "a model that was trained here",
+            "Go on from another one, for example 'default'.",
+        )
 
 
 def trainer_like(model: Model | ImportedModel) -> Callable[[pd.DataFrame], Model]:

@@ -20,7 +20,7 @@ from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
 from mods.models.recipe import train_network
 
-__all__ = ["Model", "load_model"]
+__all__ = ["Model"]
 
 #: The share of the origins, the latest ones, that tells when to stop.
 VALIDATION_SHARE = 0.1
@@ -183,13 +183,20 @@ class Model:
         point, low, high = (pd.DataFrame(values, index, names) for values in (point, low, high))
         return Forecast(point, low, high, coverage=self.coverage)
 
-    def backtest(self, frame: pd.DataFrame, *, batch_size: int = PREDICT_BATCH) -> pd.DataFrame:
+    def backtest(
+        self,
+        frame: pd.DataFrame,
+        *,
+        batch_size: int = PREDICT_BATCH,
+        coverage: float | None = None,
+    ) -> pd.DataFrame:
         """Forecast at every origin with enough history; return the forecast table.
 
         Each forecast sees the rows up to its origin only, and so do the margins of its
         interval, which follow the actual values as they come in. `actual` is filled where the
         frame knows it. `batch_size` windows are taken at a time, which changes the memory
-        needed and not the forecast.
+        needed and not the forecast. `coverage` is what the intervals are to hold, by default
+        the model's own.
         """
         frame = self._encoding.select(frame)
         origins = self._origins(frame)
@@ -201,7 +208,8 @@ class Model:
             actual_after(frame, origins, self.horizon),
         )
         names = [str(name) for name in frame.columns]
-        low, high, _ = self._calibration.roll(point, low, high, actual, columns=names)
+        calibration = self._calibration.holding(coverage or self.coverage)
+        low, high, _ = calibration.roll(point, low, high, actual, columns=names)
         return forecast_table(frame, origins, point, low, high)
 
     def save(self, path: Path | str) -> None:
@@ -344,21 +352,6 @@ class Model:
             for weights in from_model.network.get_weights():
                 digest.update(np.ascontiguousarray(weights).tobytes())
         return Path(folder) / f"{self.settings.model_type}-{digest.hexdigest()[:16]}.npz"
-
-
-def load_model(name: Path | str) -> Model:
-    """Load a model by its name under `models/`, or by a path.
-
-    Raises
-    ------
-    NotFoundError
-        Where there is none of that name.
-    ModelError
-        Where the bundle cannot be read.
-    """
-    from mods.models.registry import locate_model
-
-    return Model.load(locate_model(str(name)))
 
 
 def _uncalibrated(settings: Hyperparameters) -> Calibration:

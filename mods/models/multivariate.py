@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from mods.errors import DataError, did_you_mean
+from mods.models.clock import CALENDAR, calendar
 from mods.models.fitting import Arrays
 from mods.models.hyperparameters import Hyperparameters
-from mods.models.scaling import CALENDAR, LARGEST_TARGET, InputPlan, calendar, hold, row_windows
+from mods.models.scaling import LARGEST_TARGET, InputPlan, hold, row_windows
 
 __all__ = ["Multivariate"]
 
@@ -139,7 +140,7 @@ class Multivariate:
             last.append(hold(values[:, place])[origins])
         sequence = np.stack(parts, axis=-1).astype(np.float32)
         times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
-        context = calendar(times, origins, self.plan).astype(np.float32)
+        context = calendar(times, origins, self.plan.utc_offset).astype(np.float32)
         return sequence, context, np.stack(last, axis=1)
 
     def decode(self, outputs: np.ndarray, last: Any) -> np.ndarray:

@@ -93,7 +93,10 @@ def table_document(table: pd.DataFrame) -> dict[str, list[Any]]:
         elif isinstance(column.dtype, pd.BooleanDtype):
             document[str(name)] = column.astype(object).where(column.notna(), None).tolist()
         else:
-            document[str(name)] = [None if value != value else value for value in column.tolist()]
+            values = column.tolist()
+            if column.hasnans:
+                values = [None if value != value else value for value in values]
+            document[str(name)] = values
     return document
 
 

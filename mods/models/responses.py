@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields
 
-from mods.errors import DataError
+from mods.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,11 @@ RESPONSE = {
     "data": fields.Str(
         required=True,
         metadata={"description": "What was forecast: upload, datapool or sample."},
+    ),
+    "data_id": fields.Str(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Names the upload for a training, where it was kept."},
     ),
     "coverage": fields.Float(
         required=True,
@@ -165,13 +170,14 @@ def alarms_document(alarms: Watched | None) -> dict[str, Any]:
 def evaluation_of(
     table: pd.DataFrame, frame: pd.DataFrame, coverage: float
 ) -> dict[str, Any] | None:
-    """Return the scores of a forecast table beside the baselines, None where nothing came yet."""
+    """Return a forecast table's scores beside the baselines, None where it cannot be judged."""
     from mods.models.evaluation import evaluate_table
 
     try:
         result = evaluate_table(table, frame, baselines=BASELINES, coverage=coverage)
-    except DataError:
-        # Nothing in the range has an actual value yet: there is nothing to judge.
+    except (DataError, ModelError):
+        # Nothing in the range has an actual value yet, or an imported model forecasts changes,
+        # which the data have no column for: there is nothing to judge.
         return None
     return result.document()
 

@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mods.models.clock import CALENDAR, calendar
+
 __all__ = [
-    "CALENDAR",
     "CHANNELS",
     "LARGEST_TARGET",
     "PERIODS",
     "ColumnInputs",
     "InputPlan",
-    "calendar",
     "column_inputs",
     "context_names",
     "hold",
@@ -44,8 +44,8 @@ MEMORY = 144
 FLOOR_SHARE = 0.1
 #: The smallest spread; a constant column has no other.
 MIN_SPREAD = 1e-3
-#: How many earlier periods a seasonal median takes.
-CYCLES = 5
+#: How many earlier periods a seasonal median takes: for any column, and for those of a model.
+CYCLES, OWN_CYCLES = 5, 12
 #: Rows before the origin that are looked at, at most: five weeks of ten-minute windows.
 LOOKBACK = 5 * 1008
 SLOT_DECAY = 0.95  # of an earlier slot's weight in how far the newest one departs
@@ -54,16 +54,6 @@ RECENT = 6
 #: Targets are limited to so many typical ones, so that no outage decides when to stop.
 LARGEST_TARGET = 10.0
 PERIODS = ("own", "day", "week")
-CALENDAR = (
-    "day_sin",
-    "day_cos",
-    "half_sin",
-    "half_cos",
-    "week_sin",
-    "week_cos",
-    "weekend",
-    "known",
-)
 #: How many spreads changes and levels typically span.
 _CHANGE, _LEVEL = 3.0, 8.0
 _LIMIT = 10.0
@@ -87,6 +77,8 @@ class InputPlan:
         Fill gaps inside a window linearly and treat them as observed.
     utc_offset
         Hours that the site's clock is ahead of UTC, for the calendar.
+    cycles
+        Earlier periods that a seasonal median takes.
     """
 
     sequence_len: int
@@ -95,6 +87,7 @@ class InputPlan:
     model_delta: bool = True
     interpolate: bool = False
     utc_offset: float = 0.0
+    cycles: int = CYCLES
 
 
 @dataclass(frozen=True)
@@ -188,7 +181,7 @@ def column_inputs(
     parts = [_roll_off(raw[:, -1], departures, safe, plan) / (_CHANGE * spread[:, None])]
     for period in periods:
         parts += _seasonal(values, held, origins, period, safe, spread, plan)
-    parts.append(calendar(times, origins, plan))
+    parts.append(calendar(times, origins, plan.utc_offset))
     return ColumnInputs(
         sequence=sequence,
         context=np.concatenate([_limit(p) for p in parts], axis=1, dtype=np.float32),
@@ -341,7 +334,7 @@ def _seasonal(
 ) -> list[np.ndarray]:
     """Return the change that earlier periods saw from here on, and the recent gaps to them."""
     ahead, count = plan.horizon, len(origins)
-    cycles = min(CYCLES, LOOKBACK // period) if period > ahead else 0
+    cycles = min(plan.cycles, LOOKBACK // period) if period > ahead else 0
     if cycles == 0:
         return [np.zeros((count, 2 * (ahead + RECENT) + 1))]
     padded = np.concatenate([np.full(cycles * period, np.nan), values, np.full(ahead, np.nan)])
@@ -368,19 +361,6 @@ def _median(lines: np.ndarray) -> np.ndarray:
     place = np.arange(lines.shape[1])
     median: np.ndarray = (ordered[low, place] + ordered[high, place]) / 2
     return median
-
-
-def calendar(times: pd.DatetimeIndex | None, origins: np.ndarray, plan: InputPlan) -> np.ndarray:
-    """Return the calendar at the origins: `(windows, len(CALENDAR))`; zeros without times."""
-    if times is None:
-        return np.zeros((len(origins), len(CALENDAR)))
-    seconds = times[origins].as_unit("s").asi8 + round(plan.utc_offset * 3600)
-    day = 2 * np.pi * (seconds % 86400) / 86400
-    # 1970-01-01 was a Thursday; weeks are counted from Monday.
-    week = 2 * np.pi * ((seconds + 3 * 86400) % 604800) / 604800
-    weekend = (seconds // 86400 + 3) % 7 >= 5
-    waves = [np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day), np.sin(week), np.cos(week)]
-    return np.stack([*waves, weekend, np.ones(len(origins))], axis=1)
 
 
 def _rows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:

@@ -19,10 +19,12 @@ from mods import config
 from mods.dataset.query import parse_query
 from mods.errors import ModelError, ModsError, RangeError, did_you_mean
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
+from mods.models.kept_uploads import COUNT, SECONDS, check_identifier
+from mods.models.loading import require_trained_here
+from mods.models.pool_fields import PoolQuery, PoolRange, any_range
 from mods.models.registry import DEFAULT, model_path
-from mods.models.request_data import require_pool
 from mods.models.url_data import check_url
-from mods.timerange import RowRange, TimeRange, Window
+from mods.timerange import Window
 
 __all__ = [
     "HYPERPARAMETERS",
@@ -77,7 +79,8 @@ def predict_arguments() -> dict[str, fields.Field]:
         ),
         "url": _text(
             None,
-            "The same from an http(s) address, for a service whose keeper allows its host.",
+            "Instead of 'data': the http(s) address of such a file, on a host that the service's "
+            "keeper allows.",
             _checked(check_url),
         ),
         "time_range": _text(
@@ -123,6 +126,25 @@ def predict_arguments() -> dict[str, fields.Field]:
             "Without it: no alarms.",
             _alarm_rate,
         ),
+        "coverage": fields.Float(
+            load_default=None,
+            allow_none=True,
+            validate=validate.Range(0.1, 0.99),
+            metadata={
+                "description": "The share of actual values that the intervals are to hold, for "
+                "example 0.95. Without it: the model's own, usually 0.9."
+            },
+        ),
+        "keep_data": fields.Bool(
+            load_default=False,
+            metadata={
+                "description": "Keep the file that is sent, for a training: the answer's data_id "
+                f"names it. The last {COUNT} are kept, for {SECONDS // 86_400} days at most.",
+                # In the form with the file. Swagger UI sends its default, and so never a form
+                # with nothing in it, which DEEPaaS answers by 500.
+                "location": "form",
+            },
+        ),
         "batch_size": fields.Int(
             load_default=4096,
             validate=validate.Range(1, 65_536),
@@ -143,7 +165,20 @@ def train_arguments() -> dict[str, fields.Field]:
             "has succeeded.",
             _checked(lambda name: model_path(name, must_exist=False)),
         ),
-        "data_select_query": _PoolQuery(
+        "from_model": _text(
+            None,
+            "Go on from this model's weights, for example 'default', which adapts it to your "
+            "network in seconds. Hyper-parameters that are left at their defaults are then that "
+            "model's own, and the training is a short one with small steps.",
+            _checked(lambda name: require_trained_here(model_path(name))),
+        ),
+        "data_id": _text(
+            None,
+            "Train on a file that was sent to predict with keep_data: the data_id of its answer. "
+            "Without it: on the service's datapool.",
+            _checked(check_identifier),
+        ),
+        "data_select_query": PoolQuery(
             load_default=config.DEFAULT_QUERY,
             validate=validate.Length(max=MAX_TEXT),
             metadata={
@@ -151,19 +186,15 @@ def train_arguments() -> dict[str, fields.Field]:
                 "'protocol|column~name;...#window_start,window_end'."
             },
         ),
-        "train_time_range": _text(
-            None,
-            "The part of the datapool to train on, '<2019-05-01,2019-06-01)'. Without it: all.",
-            _in_pool,
+        "train_time_range": _pool_range(
+            "The part of the data to train on, '<2019-05-01,2019-06-01)'. Without it: all."
         ),
         "train_time_ranges_excluded": _ranges(
             "Ranges to leave out of it, written in the same way."
         ),
-        "test_time_range": _text(
-            None,
+        "test_time_range": _pool_range(
             "The part to judge on, after the training part. Without it: the last tenth of the "
-            "training part, which is then kept out of the training.",
-            _in_pool,
+            "training part, which is then kept out of the training."
         ),
         "test_time_ranges_excluded": _ranges("Ranges to leave out of it, written in the same way."),
         "window_slide": _text(config.DEFAULT_WINDOW, "The window's name.", _checked(Window.parse)),
@@ -208,22 +239,6 @@ def ranges(given: Any) -> list[str]:
     return found
 
 
-class _PoolQuery(fields.Str):  # type: ignore[misc]  # marshmallow is followed without types
-    """A selection query that is checked against the datapool, also where none is given.
-
-    So a training that cannot begin is refused when it is asked for, and not later in its status.
-    """
-
-    def deserialize(self, value: Any, *rest: Any, **options: Any) -> Any:
-        found = super().deserialize(value, *rest, **options)
-        try:
-            wanted = parse_query(found)
-            wanted.check_protocols(str(entry["protocol"]) for entry in require_pool())
-        except ModsError as error:
-            raise ValidationError(str(error)) from None
-        return found
-
-
 def complete(given: Mapping[str, Any], declared: Mapping[str, fields.Field]) -> dict[str, Any]:
     """Return all declared arguments: those given, checked, and the others' defaults.
 
@@ -251,7 +266,7 @@ def complete(given: Mapping[str, Any], declared: Mapping[str, fields.Field]) -> 
         if name == "accept" and value == ANY_MEDIA_TYPE:
             value = missing
         try:
-            found[name] = field.deserialize(value, name)
+            found[name] = field.deserialize(value, name, given)
         except ValidationError as error:
             texts = error.messages if isinstance(error.messages, list) else [str(error)]
             raise ModelError(f"argument {name!r}: {' '.join(map(str, texts))}") from None
@@ -266,6 +281,15 @@ def _text(default: str | None, description: str, check: Callable[[Any], None]) -
         load_default=default,
         allow_none=default is None,
         validate=[validate.Length(max=MAX_TEXT), check if default else _unless_blank(check)],
+        metadata={"description": description},
+    )
+
+
+def _pool_range(description: str) -> PoolRange:
+    return PoolRange(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=MAX_TEXT),
         metadata={"description": description},
     )
 
@@ -344,39 +368,13 @@ def _alarm_rate(text: str) -> None:
     _checked(check_rate)(text)
 
 
-def _any_range(text: str) -> None:
-    try:
-        TimeRange.parse(text)
-    except RangeError:
-        if not text.strip("<(>) ").replace(",", "").strip().isdigit():
-            raise
-        RowRange.parse(text)
-
-
-_range = _checked(_any_range)
-
-
-@_checked
-def _in_pool(text: str) -> None:
-    """Check that a range holds a day of the datapool."""
-    chosen = TimeRange.parse(text)
-    stored = require_pool()
-    first, last = (pick(str(entry[day]) for entry in stored) for pick, day in _EXTENT)
-    held = TimeRange.parse(f"<{first},{last}>")
-    if chosen.end <= held.start or chosen.start >= held.end:
-        raise RangeError(
-            f"range {text!r} holds no day of the datapool",
-            f"a range that overlaps <{first},{last}>",
-        )
-
-
-_EXTENT: tuple[tuple[Callable[..., str], str], ...] = ((min, "first_day"), (max, "last_day"))
+_range = _checked(any_range)
 
 
 @_checked
 def _all_ranges(value: Any) -> None:
     for text in ranges(value):
-        _any_range(text)
+        any_range(text)
 
 
 def _is_file(value: Any) -> None:

@@ -45,15 +45,15 @@ def score(
     dict
         By name an array `(steps, columns)`, NaN where not defined (no rows, no interval):
 
-        - `smape`: 100 mean(2 |f - a| / (|a| + |f|)), a term 0 where both are zero;
-        - `mase`: mean |f - a| over the mean of persistence at the same step on the same rows;
+        - `smape`: `100 mean(2 |f - a| / (|a| + |f|))`, a term 0 where both are zero;
+        - `mase`: mean `|f - a|` over the mean of persistence at the same step on the same rows;
           1 where both are zero, not defined where only persistence is (Hyndman, Koehler, 2006,
           scaled out of sample);
         - `r2`: 1 - sum (f - a)^2 / sum (a - mean a)^2; for a constant column 1 where the
           forecast is exact, else not defined;
         - `rmse`, in the column's unit; `cosine` of forecasts and actual values, 1 where both
           are all zero, 0 where one is;
-        - `mape`: 100 mean(|f - a| / |a|) over rows where a is not zero;
+        - `mape`: `100 mean(|f - a| / |a|)` over rows where a is not zero;
         - `pinball`: mean pinball loss of lower bound, forecast and upper bound, at their
           quantiles, in the column's unit;
         - `coverage`: share of actual values within [lower, upper]; `width`: mean width.

@@ -69,8 +69,8 @@ def train(
     Returns
     -------
     dict
-        `model`, `path`, `columns`, `window`, `training` (rows, epochs, losses, seconds), and
-        `evaluation` where a test range was given.
+        `model`, `path`, `columns`, `window`, `steps_ahead`, `training` (rows, epochs, losses,
+        seconds), and `evaluation` where a test range was given.
 
     Raises
     ------
@@ -104,6 +104,7 @@ def train(
         "path": str(path),
         "columns": prototype.columns,
         "window": prototype.window,
+        "steps_ahead": prototype.horizon,
         "training": prototype.config["training"],
     }
     if test_range is not None:
@@ -117,12 +118,15 @@ def _prototype(
     from_model: str | None, hyperparameters: dict[str, Any]
 ) -> tuple[Model | None, Model]:
     """Return the model to go on from, if any, and the one to train."""
+    from mods.models.loading import require_trained_here
     from mods.models.mods_model import Model
     from mods.models.registry import locate_model
 
     if from_model is None:
         return None, Model(**hyperparameters)
-    begun = Model.load(locate_model(from_model))
+    path = locate_model(from_model)
+    require_trained_here(path)
+    begun = Model.load(path)
     return begun, Model(**begun.settings.as_dict() | FINE_TUNING | hyperparameters)
 
 

@@ -106,7 +106,7 @@ def recorded(model: str, arguments: Mapping[str, Any]) -> Iterator[str]:
         renew(epoch=asdict(epoch), seconds=round(seconds, 1), seconds_left=left)
 
     renew()
-    _remove_oldest()
+    _remove_oldest(identifier)
     token = _listener.set(listen)
     try:
         yield identifier
@@ -157,8 +157,10 @@ def _paths() -> list[Path]:
     return list(folder.glob("[!.]*.json")) if folder.is_dir() else []
 
 
-def _remove_oldest() -> None:
-    for path in sorted(_paths())[:-KEPT]:
+def _remove_oldest(newest: str) -> None:
+    # By name, which says the time: where the clock was set back, the newest is not the last.
+    others = sorted(path for path in _paths() if path.stem != newest)
+    for path in others[: max(0, len(others) + 1 - KEPT)]:
         with suppress(OSError):
             path.unlink()
 

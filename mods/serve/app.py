@@ -6,13 +6,15 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from aiohttp import web
 
 from mods.errors import ConfigError, ModelError
+from mods.serve.board import board
 from mods.serve.metrics import Metrics
-from mods.serve.middleware import MODEL, accounted, keyed, limited
+from mods.serve.middleware import MODEL, accounted, keyed, limited, plain_page
 from mods.serve.model import served_by
 from mods.serve.options import ServeOptions
 from mods.serve.routes import STOPPING, add_routes
@@ -56,7 +58,7 @@ async def make_app(options: ServeOptions) -> web.Application:
     app[STOPPING] = asyncio.Event()
     add_routes(app, metrics)
     # The first is the outermost; DEEPaaS's own follow.
-    added: list[Any] = [accounted(metrics), limited(options, metrics)]
+    added: list[Any] = [accounted(metrics), limited(options, metrics), plain_page]
     if options.keys:
         added.insert(1, keyed(options.keys))
         _document_key(app["swagger_dict"])
@@ -81,7 +83,11 @@ def serve(options: ServeOptions) -> float:
         Where the address cannot be listened on.
     """
     begun = time.monotonic()
-    asyncio.run(_serve(options))
+    monitor = (
+        nullcontext() if options.board_port is None else board(options.host, options.board_port)
+    )
+    with monitor:
+        asyncio.run(_serve(options))
     return time.monotonic() - begun
 
 

@@ -20,7 +20,7 @@ from mods.serve.options import MEBIBYTE, ServeOptions
 from mods.serve.problems import problem, problem_of
 from mods.serve.state import RequestState, current
 
-__all__ = ["MODEL", "Handler", "accounted", "keyed", "limited"]
+__all__ = ["MODEL", "Handler", "accounted", "keyed", "limited", "plain_page"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
@@ -143,6 +143,16 @@ def keyed(keys: Iterable[str]) -> Middleware:
     return middleware
 
 
+@web.middleware
+async def plain_page(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let Swagger UI show answers without colours: those of a day would stop it for a minute."""
+    answer = await handler(request)
+    if request.path == "/api" and isinstance(answer, web.Response) and answer.text:
+        plain = "deepLinking: true, syntaxHighlight: {activated: false}"
+        answer.text = answer.text.replace("deepLinking: true", plain)
+    return answer
+
+
 def limited(options: ServeOptions, metrics: Metrics) -> Middleware:
     """Bound the size of a request, its time, and how many wait."""
     usual, unfinished = 1.0, 0
@@ -183,6 +193,7 @@ def limited(options: ServeOptions, metrics: Metrics) -> Middleware:
             )
         try:
             async with asyncio.timeout(options.timeout):
+                request = _without_empty_form(request)
                 await _read_body(request)
                 if kind == "predict":
                     return await predicted(request, handler)
@@ -199,6 +210,18 @@ def _kind(request: web.Request) -> str:
     """Return `predict` or `train` for what starts one, else nothing."""
     last = request.path.rstrip("/").rpartition("/")[2]
     return last if request.method == "POST" and last in ("predict", "train") else ""
+
+
+def _without_empty_form(request: web.Request) -> web.Request:
+    """Return the request as one without a form where there is no body.
+
+    Swagger UI says `multipart/form-data` also where no file was chosen, and sends nothing.
+    """
+    if request.can_read_body or not request.content_type.startswith("multipart/"):
+        return request
+    headers = request.headers.copy()
+    del headers["Content-Type"]
+    return request.clone(headers=headers)
 
 
 async def _read_body(request: web.Request) -> None:

@@ -39,6 +39,8 @@ class ServeOptions:
         API keys of which a request has to bring one; none is asked for where there are none.
     tls
         Certificate and key, None for plain HTTP.
+    board_port
+        Where TensorBoard listens, None where it is not wanted.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +53,7 @@ class ServeOptions:
     stop_timeout: float = 30.0
     keys: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
+    board_port: int | None = None
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

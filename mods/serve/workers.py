@@ -25,7 +25,7 @@ from mods.models.api_errors import ServiceError
 from mods.serve.logs import log_as_json
 from mods.serve.state import RequestState, current
 
-__all__ = ["PredictionPool", "TrainingPool", "Worker"]
+__all__ = ["PredictionPool", "TrainingPool", "Worker", "end_with_parent"]
 
 logger = logging.getLogger(__name__)
 
@@ -286,7 +286,7 @@ def _work(pipe: Connection, niceness: int) -> None:
     # A stop is the service's to arrange, also where a terminal or an init system tells all of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     os.nice(niceness)
     log_as_json()
     while True:
@@ -311,7 +311,7 @@ def _portable(error: Exception) -> Exception:
     return ServiceError(500, f"a failure of ours: {type(error).__name__}", "InternalError")
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when the service's is gone, also after a SIGKILL."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,12 +115,21 @@ def running(folder: Path, *options: str, seconds: float = 180) -> Iterator[Servi
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str, ready: bool = True, seconds: float = 180) -> Iterator[Any]:
-    """Run `mods serve` on a free port; yield the service and its process, and stop it."""
+def serving(
+    folder: Path,
+    *options: str,
+    ready: bool = True,
+    seconds: float = 180,
+    before: Sequence[str] = (),
+) -> Iterator[Any]:
+    """Run `mods serve` on a free port; yield the service and its process, and stop it.
+
+    `before` are the words of a program that runs it in another surrounding.
+    """
     log = folder / "service.log"
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mods.cli", "serve", "--port", "0", *options],
+            [*before, sys.executable, "-m", "mods.cli", "serve", "--port", "0", *options],
             stdout=subprocess.DEVNULL,
             stderr=file,
             env=environment(folder),

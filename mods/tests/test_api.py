@@ -212,9 +212,17 @@ def test_answers_equal_those_of_the_shell(folder, tmp_path):
 
 @pytest.mark.network
 def test_a_day_of_a_real_datapool_is_forecast(folder, real_data):
+    from mods.cli import main
+
     day = real_data / "real" / "datapools" / "2019-06-01.zip"
-    answer = api.predict(data=an_upload(folder, day.read_bytes(), day.name))
+    answer = api.predict(data=an_upload(folder, day.read_bytes(), day.name), coverage=0.9)
     assert isinstance(answer, dict)
+    # It is what the shell says, to the last digit.
+    out = folder / "table.json"
+    assert main(["predict", "--data", str(day), "--model", "default", "--out", str(out)]) == 0
+    shell = pd.DataFrame(json.loads(out.read_text()))
+    assert len(shell) > 0.9 * len(answer["predictions"]["origin"])
+    pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), shell)
     assert answer["columns"] == ["conn_in", "conn_out", "dns_in_distinct", "ssh_in"]
     assert answer["data_select_query"] == config.DEFAULT_QUERY
     assert json.dumps(answer, allow_nan=False)

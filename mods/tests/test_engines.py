@@ -229,7 +229,7 @@ class TestSpark:
     @pytest.mark.timeout(900)
     @pytest.mark.filterwarnings("ignore")
     def test_a_standalone_cluster_of_two_workers(self, tmp_path):
-        """As `docs/features.md` shows it, with the programs that PySpark brings."""
+        """As `docs/howto/cluster.md` shows it, with the programs that PySpark brings."""
         import pyspark
 
         program = Path(pyspark.__file__).parent / "bin" / "spark-class"

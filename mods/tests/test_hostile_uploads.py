@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
+import os
 import pickle
 import time
 import zipfile
@@ -166,3 +168,24 @@ def test_more_columns_than_a_picture_holds_is_a_4xx(uploads):
     error, _ = refused(uploads, wide.encode(), accept="image/png")
     assert error.status == 422
     assert "at most 48" in error.message
+
+
+HEAVY = ("a million columns", "a line of ten million", "a zip bomb", "null bytes", "gzip")
+
+
+def resident() -> int:
+    """Return the memory of this process, bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_is_back_after_the_largest_uploads(uploads):
+    contents = [MADE[what]() for what in HEAVY]
+
+    def sent() -> int:
+        for content in contents:
+            refused(uploads, content)
+        gc.collect()
+        return resident()
+
+    first = sent()
+    assert max(sent() for _ in range(4)) - first < 100e6

@@ -204,7 +204,7 @@ def test_only_what_departed_is_masked_and_the_frame_is_left_alone():
 
 @pytest.mark.network
 def test_an_outlier_of_two_hours_hardly_touches_the_forecasts_of_the_next_day():
-    from mods.models.mods_model import load_model
+    from mods.models.loading import load_model
 
     model, row = load_model("default"), 2500
     frame = quiet_frame(21)

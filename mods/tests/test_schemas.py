@@ -98,6 +98,8 @@ def test_nothing_given_gives_every_default():
         "columns": [],
         "horizon": None,
         "alarm_rate": None,
+        "coverage": None,
+        "keep_data": False,
         "batch_size": 4096,
     }
 

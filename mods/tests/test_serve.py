@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,9 +107,19 @@ def test_a_key_is_needed(service, headers, status):
 
 
 def test_swagger_asks_for_the_key(service):
-    assert requests.get(f"{service.url}/api", timeout=10).status_code == 200
+    page = requests.get(f"{service.url}/api", timeout=10)
+    assert page.status_code == 200
+    # It would colour a day as JSON for a minute.
+    assert "syntaxHighlight: {activated: false}" in page.text
     document = requests.get(f"{service.url}/swagger.json", timeout=10).json()
     assert document["securityDefinitions"]["key"]["name"] == "X-API-Key"
+
+
+def test_a_form_without_anything_in_it_is_no_form(service):
+    """As Swagger UI sends it where no file was chosen."""
+    answer = predict(service, headers={"Content-Type": "multipart/form-data"})
+    assert answer.status_code == 200
+    assert answer.json()["data"] == "datapool"
 
 
 def test_it_forecasts_as_deepaas_does(service):
@@ -278,17 +290,33 @@ def test_a_stop_lets_a_request_end_and_leaves_no_process(tmp_path):
             process.send_signal(signal.SIGTERM)
             assert asked.result().status_code == 200
         assert process.wait(timeout=30) == 0
-        assert not os.path.exists(f"/proc/{worker}")  # noqa: PTH110
+        assert not Path(f"/proc/{worker}").exists()
         assert service.logged[-1]["message"] == "stopped"
 
 
-def test_workers_end_when_the_service_is_killed(tmp_path):
-    with serving(tmp_path, ready=False) as (_, process):
-        wait_until(lambda: len(workers_of(process)) == 1)
-        (worker,) = workers_of(process)
+def test_workers_and_tensorboard_end_when_the_service_is_killed(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("monitorPORT", str(port))
+    with serving(tmp_path, "--tensorboard", ready=False) as (service, process):
+        wait_until(lambda: len(workers_of(process)) == 2)
+        started = workers_of(process)
+
+        def title() -> str:
+            try:
+                return requests.get(f"http://127.0.0.1:{port}/", timeout=10).text
+            except requests.ConnectionError:
+                return ""
+
+        wait_until(lambda: "<title>TensorBoard</title>" in title())
+        # What it prints is in nobody's way: each line of the log is JSON.
+        assert any(line["message"] == "TensorBoard is starting" for line in service.logged)
         process.kill()
         process.wait(timeout=20)
-        wait_until(lambda: not os.path.exists(f"/proc/{worker}"), 30)  # noqa: PTH110
+        gone = [Path(f"/proc/{number}") for number in started]
+        wait_until(lambda: not any(path.exists() for path in gone), 30)
 
 
 def test_tls(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,6 +166,22 @@ BAD_OPTIONS = [
     (["--tls-cert", "short"], "both of them, or neither"),
     (["--tls-cert", "short", "--tls-key", "short"], "in PEM files"),
 ]
+
+
+def test_tensorboard_leaves_a_port_that_is_taken_to_who_has_it(monkeypatch, capsys):
+    pytest.importorskip("tensorboard")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setenv("monitorPORT", str(other.getsockname()[1]))
+        assert main(["serve", "--port", "0", "--tensorboard"]) == 2
+        assert "Address already in use; expected a port that nobody" in capsys.readouterr().err
+        other.settimeout(1)
+        socket.create_connection(other.getsockname(), 1).close()
+        other.accept()[0].close()
+    monkeypatch.setenv("monitorPORT", "http")
+    assert main(["serve", "--port", "0", "--tensorboard"]) == 2
+    assert "monitorPORT is 'http'; expected a port" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("options", "expected"), BAD_OPTIONS)

@@ -110,6 +110,19 @@ def test_an_upload_is_forecast_and_removed(fresh):
     assert list(fresh.uploads.iterdir()) == []
 
 
+def test_a_file_that_was_sent_once_is_trained_on(fresh):
+    rows = "a\n" + "".join(f"{100 + n % 7 + n % 144}\n" for n in range(400))
+    form = {"data": ("plain.csv", rows), "keep_data": (None, "true")}
+    kept = fresh.predict(files=form).json()["data_id"]
+    started = fresh.train(model_name="sent", data_id=kept, model_type="Conv1D", **SMALL)
+    found = fresh.finished(started.json()["uuid"])["result"]["output"]
+    assert (found["columns"], found["train_time_range"]) == (["a"], "<0,360)")
+    assert set(found["evaluation"]["steps"]["1"]) >= {"smape", "mase"}
+    answer = fresh.train(data_id="0" * 32)
+    assert answer.status_code == 422
+    assert "no upload is kept" in answer.json()["data_id"][0]
+
+
 def test_an_upload_without_times_is_forecast_by_row_numbers(fresh):
     rows = "a,b\n" + "".join(f"{100 + n % 7},{n % 5}\n" for n in range(200))
     answer = fresh.predict(files={"data": ("plain.csv", rows)}, params={"time_range": "<100,110)"})

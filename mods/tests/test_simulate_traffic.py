@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mods.dataset.simulate import KINDS, Incident, Network
+from mods.dataset.simulate import KINDS, Network, SimulatedIncident
 from mods.dataset.simulate.flows import DAY
 from mods.dataset.simulate.rhythm import Job, rhythm, wander
 from mods.timerange import MICROSECONDS
@@ -124,8 +124,8 @@ def test_incidents_stand_apart_within_the_time(seed, days, kinds):
 
 
 def _pair(
-    kind: str, seed: int, wanted: Callable[[Incident], bool]
-) -> tuple[Incident, Network, Network]:
+    kind: str, seed: int, wanted: Callable[[SimulatedIncident], bool]
+) -> tuple[SimulatedIncident, Network, Network]:
     """Return the first incident that is wanted, its network, and the same one without it."""
     for trial in range(seed, seed + 60):
         network = Network(MONDAY, seed=trial, rate=40_000)
@@ -136,7 +136,7 @@ def _pair(
     raise AssertionError(f"no such {kind}")
 
 
-def _tables(network: Network, incident: Incident) -> dict[str, pl.DataFrame]:
+def _tables(network: Network, incident: SimulatedIncident) -> dict[str, pl.DataFrame]:
     """Return the records of the incident's time."""
     zero = network.midnight(0)
     days = range((incident.start - zero) // DAY, (incident.end - 1 - zero) // DAY + 1)
@@ -147,7 +147,7 @@ def _tables(network: Network, incident: Incident) -> dict[str, pl.DataFrame]:
     }
 
 
-def _level(tables: dict[str, pl.DataFrame], incident: Incident) -> float:
+def _level(tables: dict[str, pl.DataFrame], incident: SimulatedIncident) -> float:
     """Return the first column of the label, over the incident's time."""
     protocol, column = incident.columns.split(";")[0].split("|")[:2]
     table = _directed(tables[protocol], incident.direction)

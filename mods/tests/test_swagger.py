@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 import requests
 
 from mods.models import api
+from mods.tests.browser import Page, open_page
 from mods.tests.chromium import needs_chromium, page_after_scripts, text_of
-from mods.tests.running_service import running
+from mods.tests.running_service import SAMPLE, running
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,3 +57,43 @@ def test_the_document_behind_it_describes_every_argument_and_its_default(service
             assert shown[argument]["description"], argument
             if field.load_default is not None:
                 assert shown[argument]["default"] == field.load_default, argument
+
+
+PREDICT = "#operations-models-post_v2_models_mods_predict_"
+ANSWER = f"document.querySelector('{PREDICT} .live-responses-table')"
+
+
+async def begun(page: Page) -> None:
+    """Open the form of predict."""
+    await page.click(f"{PREDICT} .opblock-summary-control")
+    await page.click(f"{PREDICT} .try-out__btn")
+    await page.until(f"document.querySelector('{PREDICT} input[type=file]') !== null")
+
+
+def test_the_page_sends_the_sample_or_nothing_and_shows_the_picture(service, tmp_path):
+    picture = f"document.querySelector('{PREDICT} .live-responses-table img')"
+
+    async def shown(page: Page) -> list[int]:
+        await page.click(f"{PREDICT} .execute")
+        # In one: the page makes the element anew while it settles.
+        size: list[int] = await page.until(
+            f"(p => p && p.naturalWidth && [p.naturalWidth, p.naturalHeight])({picture})"
+        )
+        return size
+
+    async def sent() -> None:
+        async with open_page(f"{service.url}/api", tmp_path / "profile") as page:
+            await begun(page)
+            await page.choose(f"{PREDICT} tr[data-param-name=accept] select", "image/png")
+            # No file chosen, as who tries it for the first time.
+            assert min(await shown(page)) > 800
+            assert "image/png" in await page.value(f"{ANSWER}.innerText")
+            await page.click(f"{PREDICT} .btn-clear")
+            await page.until(f"{picture} === null")
+            await page.choose_file(f"{PREDICT} input[type=file]", SAMPLE)
+            assert min(await shown(page)) > 800
+            curl = await page.value(f"document.querySelector('{PREDICT} .curl').innerText")
+            assert f"data=@{SAMPLE.name}" in curl
+
+    asyncio.run(sent())
+    assert list(service.uploads.iterdir()) == []

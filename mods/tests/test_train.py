@@ -17,7 +17,8 @@ from mods.cli import main
 from mods.config import folders
 from mods.errors import ModelError
 from mods.models.fitting import fit_network
-from mods.models.mods_model import Model, load_model
+from mods.models.loading import load_model
+from mods.models.mods_model import Model
 from mods.tests.test_mods_model import SMALL, frame_of
 
 pytestmark = pytest.mark.network
@@ -48,6 +49,7 @@ def test_train_writes_a_model_that_forecasts_and_can_be_gone_on_from(home, capsy
     assert document["training"]["range"] == "<2019-06-03,2019-06-05)"
     assert set(document["evaluation"]["steps"]) == {str(step) for step in range(1, 7)}
     model = load_model("first")
+    assert isinstance(model, Model)
     assert model.settings.model_type == "MLP" and model.settings.blocks == 4
     assert model.forecast(frame_of(400)).point.shape == (6, 2)
     logs = list((home / "checkpoints" / "first").glob("*.log/events*"))
@@ -179,6 +181,6 @@ def test_the_real_network_is_forecast_better_than_the_floor(real_data, home, cap
     assert main(["evaluate", *data, *judged]) == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
     found = [float(np.mean(steps[step]["smape"])) for step in ("1", "3", "6", "12")]
-    assert np.all(np.array(found) <= [3.95, 7.8, 11.9, 14.0]), found
+    assert np.all(np.array(found) <= [3.8, 7.5, 11.6, 13.4]), found
     covered = [float(np.mean(steps[step]["coverage"])) for step in ("1", "3", "6", "12")]
     assert np.all(np.abs(np.array(covered) - 0.9) <= 0.03), covered

@@ -4,8 +4,8 @@
 a time as tables, without writing.
 """
 
-from mods.dataset.simulate.incidents import KINDS, Incident
+from mods.dataset.simulate.incidents import KINDS, SimulatedIncident
 from mods.dataset.simulate.network import Network
 from mods.dataset.simulate.simulation import SimulationSummary, simulate
 
-__all__ = ["KINDS", "Incident", "Network", "SimulationSummary", "simulate"]
+__all__ = ["KINDS", "Network", "SimulatedIncident", "SimulationSummary", "simulate"]

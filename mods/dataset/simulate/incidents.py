@@ -18,11 +18,11 @@ from mods.dataset.simulate.streams import Stream
 if TYPE_CHECKING:
     from mods.dataset.simulate.network import Network
 
-__all__ = ["KINDS", "Effect", "Incident", "apply_effects", "plan_incidents"]
+__all__ = ["KINDS", "Effect", "SimulatedIncident", "apply_effects", "plan_incidents"]
 
 
 @dataclass(frozen=True)
-class Incident:
+class SimulatedIncident:
     """The label of an incident.
 
     Attributes
@@ -76,7 +76,7 @@ class Effect:
         Whether no log sees anything.
     """
 
-    incident: Incident
+    incident: SimulatedIncident
     added: Stream | None = None
     times: NDArray[np.int64] | None = None
     touched: frozenset[str] = frozenset()
@@ -286,8 +286,8 @@ class _Maker:
         label = self._label(columns, stream.direction, host, text)
         return Effect(label, added=stream, times=times)
 
-    def _label(self, columns: str, direction: str, host: str, text: str) -> Incident:
-        return Incident(
+    def _label(self, columns: str, direction: str, host: str, text: str) -> SimulatedIncident:
+        return SimulatedIncident(
             self.start, self.end, self.kind, columns, direction, host, self.strength, text
         )
 

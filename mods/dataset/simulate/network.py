@@ -14,7 +14,7 @@ from mods.dataset.simulate.conn import conn_records
 from mods.dataset.simulate.dns import dns_records
 from mods.dataset.simulate.flows import DAY, MINUTE, Flows, draw_flows
 from mods.dataset.simulate.http import http_records
-from mods.dataset.simulate.incidents import Effect, Incident, apply_effects, plan_incidents
+from mods.dataset.simulate.incidents import Effect, SimulatedIncident, apply_effects, plan_incidents
 from mods.dataset.simulate.names import Names
 from mods.dataset.simulate.rhythm import MINUTES, Job, rhythm, wander
 from mods.dataset.simulate.schemas import PROTOCOLS
@@ -75,7 +75,7 @@ class Network:
         self.effects = plan_incidents(self, days, kinds)
 
     @property
-    def incidents(self) -> list[Incident]:
+    def incidents(self) -> list[SimulatedIncident]:
         """The labels, in the order of time."""
         return [effect.incident for effect in self.effects]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mods.dataset.simulate.incidents import KINDS, Incident
+from mods.dataset.simulate.incidents import KINDS, SimulatedIncident
 from mods.dataset.simulate.log_files import ROTATIONS, LogFiles
 from mods.dataset.simulate.network import Network
 from mods.dataset.simulate.schemas import PROTOCOLS
@@ -176,7 +176,7 @@ def _write(
     return records, logs.files
 
 
-def _write_incidents(path: Path, incidents: Sequence[Incident]) -> None:
+def _write_incidents(path: Path, incidents: Sequence[SimulatedIncident]) -> None:
     lines = ["\t".join(_COLUMNS)]
     for incident in incidents:
         row = {**asdict(incident), "start": _iso(incident.start), "end": _iso(incident.end)}
