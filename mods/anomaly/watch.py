@@ -14,6 +14,7 @@ from mods.anomaly.suppression import Maintenance, Rules
 from mods.anomaly.thresholds import parse_rate
 from mods.config import DEFAULT_WINDOW
 from mods.models.evaluation import Forecaster
+from mods.models.legacy import CHANGE
 from mods.models.predict import predict_with_history
 from mods.timerange import TimeRange, Window, parse_range
 
@@ -80,7 +81,8 @@ def watch(
     table, part, origins = predict_with_history(model, frame, include=include)
     seen = table[table["origin"] <= origins[-1]]
     if len(columns):
-        seen = seen[seen["column"].isin(columns)]
+        # A model of changes says so in its columns' names.
+        seen = seen[seen["column"].str.removesuffix(CHANGE).isin(columns)]
     found = detect_all(seen, rate, window=window, rules=rules, coverage=model.coverage)
     inside = found.within(origins)
     table = unspoilt(model, part, table, found.incidents, per_day=per_day)

@@ -306,7 +306,7 @@ def _evaluation(
     model: AnyModel, table: pd.DataFrame, frame: pd.DataFrame, shown: str, arguments: dict[str, Any]
 ) -> dict[str, Any] | None:
     coverage = arguments["coverage"] or model.coverage
-    asked = (tuple(arguments["columns"]), arguments["horizon"], coverage)
+    asked = (tuple(arguments["columns"]), arguments["horizon"], coverage, arguments["alarm_rate"])
     return _evaluations.get(
         (model, shown, *asked, digest(frame)), lambda: evaluation_of(table, frame, coverage)
     )

@@ -14,6 +14,7 @@ from mods.anomaly.memory import unspoilt
 from mods.anomaly.watch import left_out, watch, with_alarms
 from mods.errors import ConfigError, ModsWarning
 from mods.models.forecast import forecast_table
+from mods.models.legacy import CHANGE
 from mods.models.predict import table_document
 from mods.models.responses import alarms_document, csv_answer
 from mods.tests.alarm_maker import HORIZON, WINDOW, quiet_frame, seasonal_table, with_burst
@@ -101,6 +102,16 @@ def test_chosen_columns_are_watched_alone(frame):
     assert list(found.scores.columns[4:]) == ["score:ssh_in"]
     assert all(one.columns == ("ssh_in",) for one in found.incidents)
     assert set(found.table["column"]) == {"conn_in", "ssh_in"}
+
+
+def test_columns_of_a_model_of_changes_are_chosen_by_their_own_names(frame):
+    class Changes(Seasonal):
+        def backtest(self, frame: pd.DataFrame) -> pd.DataFrame:
+            table = seasonal_table(frame)
+            return table.assign(column=table["column"] + CHANGE)
+
+    found = watch(Changes(), frame, "1/day", include=last_days(frame), columns=["ssh_in"])
+    assert list(found.scores.columns[4:]) == [f"score:ssh_in{CHANGE}"]
 
 
 def test_what_was_left_out_is_no_outage(frame):
