@@ -9,7 +9,8 @@ Prints a line of JSON for each:
   over the columns;
 - with `--adapt`, the shipped model untouched and gone on from with 30 and with 7 days, beside an
   LSTM from scratch on the same days;
-- the bundle's bytes and the time to load it (of the last type);
+- the bundle's bytes and the time to load it (of the last type,
+  or of the shipped model where none is given);
 - with `--peers`, a forecast of 10,000 windows beside Keras' own `predict` on the same arrays; one
   epoch with the original's settings (LSTM of 12 units on 12 windows, batches of 1), whose 50
   epochs are extrapolated; LightGBM (`pip install lightgbm`; absolute error, one fit a step over
@@ -37,6 +38,7 @@ from mods.models.fitting import quieten
 from mods.models.forecast import forecast_table
 from mods.models.mods_model import Model
 from mods.models.registry import model_path
+from mods.models.train import FINE_TUNING
 from mods.timerange import Window
 
 STEPS = (1, 3, 6, 12)
@@ -139,7 +141,10 @@ def adapting(frame: pd.DataFrame, rows: int) -> dict[str, Any]:
         part = first(frame, rows).iloc[-days * per_day :]
         part.attrs.update(frame.attrs)
         for name, start in (("adapted", default), ("scratch", None)):
-            model = Model("LSTM").fit(part, from_model=start, progress=False)
+            given: dict[str, Any] = {"model_type": "LSTM"}
+            if start is not None:
+                given = start.settings.as_dict() | FINE_TUNING
+            model = Model(**given).fit(part, from_model=start, progress=False)
             found[f"{name}, {days} days"] = judged(model, frame, rows)
     return found
 
@@ -155,7 +160,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--window", default="w01h-s10m")
     parser.add_argument("--rows", type=int, default=12_960, help="rows to learn from")
-    parser.add_argument("--model-type", nargs="+", default=["LSTM"])
+    parser.add_argument("--model-type", nargs="*", default=["LSTM"])
     parser.add_argument("--peers", action="store_true", help="measure beside the peers too")
     parser.add_argument("--adapt", action="store_true", help="judge going on from the default")
     options = parser.parse_args()
@@ -165,6 +170,7 @@ def main() -> None:
     def say(**told: Any) -> None:
         print(json.dumps(told), flush=True)
 
+    model = Model.load(model_path("default"))
     for kind in options.model_type:
         model, told = learning(kind, frame, options.rows)
         say(model=kind, **told)
