@@ -2,8 +2,8 @@
 
     python benchmarks/bench_service.py [--datapool DAY.zip --day 2019-06-01] [--memory 10000]
 
-Without a datapool one of twelve simulated days is made.  Everything runs on loopback, one
-server after the other, in one run; each request asks for one day as JSON.  `new` requests ask for
+Without a datapool one of twelve simulated days is made.  Everything runs on loopback, in
+one run; each request asks for one day as JSON, of the servers in turn.  `new` requests ask for
 another coverage each, so that nothing that was computed before serves them; `again` is the same
 request once more.  With `--memory` it counts the worker's memory over so many predictions instead.
 """
@@ -18,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ import requests
 
 from mods.tests.running_service import (
     SCRIPTS,
-    Service,
     environment,
     running,
     serving,
@@ -52,13 +51,24 @@ def predict(**_): return ANSWER
 
 @dataclass
 class Latency:
-    """What a client waited, seconds."""
+    """A server, and what a client of it waited, seconds."""
 
+    url: str
+    session: requests.Session
     ready: float
-    first: float
-    new: list[float]
-    again: list[float]
-    answer: str
+    first: float = 0.0
+    new: list[float] = field(default_factory=list)
+    again: list[float] = field(default_factory=list)
+    answer: str = ""
+
+    def ask(self, day: str, coverage: float) -> tuple[float, str]:
+        """Ask for a day; return the seconds that it took, and the answer."""
+        begun = time.perf_counter()
+        asked = {"time_range": f"<{day},{day}>", "coverage": str(coverage)}
+        answer = self.session.post(self.url, params=asked, timeout=120)
+        took = time.perf_counter() - begun
+        answer.raise_for_status()
+        return took, answer.text
 
     def median(self, kind: str) -> float:
         """Return the median of the requests of a kind."""
@@ -94,24 +104,35 @@ def main() -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:
-    found: dict[str, Latency] = {}
-    begun = time.perf_counter()
-    with running(folder, "--model-name", "mods") as service:
-        found["deepaas-run"] = asked(service, time.perf_counter() - begun, options)
-    begun = time.perf_counter()
-    with serving(folder) as (service, _):
-        found["mods serve"] = asked(service, time.perf_counter() - begun, options)
-    install_nothing(folder, found["deepaas-run"].answer)
-    begun = time.perf_counter()
-    with running(folder, "--model-name", "nothing") as service:
-        nothing = asked(service, time.perf_counter() - begun, options, module="nothing")
-    tensorflow = median_time([sys.executable, "-c", "import tensorflow"], folder)
-    command = [SCRIPTS / "deepaas-cli", "get_metadata"]
-    told = {
-        module: median_time(command, folder, DEEPAAS_V2_MODEL=module)
-        for module in ("mods", "nothing")
-    }
-    base = nothing.median("again")
+    with ExitStack() as open_ones:
+        found: dict[str, Latency] = {}
+
+        def started(name: str, starting: Any) -> None:
+            begun = time.perf_counter()
+            opened = open_ones.enter_context(starting)
+            service = opened[0] if isinstance(opened, tuple) else opened
+            ready = time.perf_counter() - begun
+            module = "nothing" if name == "nothing" else "mods"
+            url = f"{service.url}/v2/models/{module}/predict/"
+            found[name] = Latency(url, requests.Session(), ready)
+            found[name].first, found[name].answer = found[name].ask(options.day, 0.9)
+
+        started("deepaas-run", running(folder, "--model-name", "mods"))
+        started("mods serve", serving(folder))
+        install_nothing(folder, found["deepaas-run"].answer)
+        started("nothing", running(folder, "--model-name", "nothing"))
+        # In turn, so that whatever else the machine does meets all of them.
+        for number in range(options.requests):
+            for latency in found.values():
+                latency.new.append(latency.ask(options.day, 0.8 + number * 1e-4)[0])
+        for number in range(options.requests + 1):
+            for latency in found.values():
+                took = latency.ask(options.day, 0.9)[0]
+                if number:
+                    latency.again.append(took)
+    nothing = found.pop("nothing")
+    tensorflow, told = starts(folder)
+    base = statistics.median(nothing.new + nothing.again)
     print(f"a module that does nothing: median {shown(base)}, 99 % {shown(nothing.late('again'))}")
     print(f"its start {shown(nothing.ready)}; import tensorflow {shown(tensorflow)}")
     for name, latency in found.items():
@@ -128,6 +149,27 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     line("with MODS", told["mods"], told["mods"] / told["nothing"], "times nothing's", 1.3)
 
 
+def starts(folder: Path) -> tuple[float, dict[str, float]]:
+    """Return the medians of importing TensorFlow, and of the command with both modules."""
+    cli = [SCRIPTS / "deepaas-cli", "get_metadata"]
+    taken: dict[str, list[float]] = {"tensorflow": [], "mods": [], "nothing": []}
+    for _ in range(6):
+        for name, each in taken.items():
+            command = [sys.executable, "-c", "import tensorflow"] if name == "tensorflow" else cli
+            begun = time.perf_counter()
+            subprocess.run(
+                command,
+                env=environment(folder) | {"DEEPAAS_V2_MODEL": name},
+                check=True,
+                capture_output=True,
+                cwd=folder,
+            )
+            each.append(time.perf_counter() - begun)
+    # The first of each fills the disk's cache.
+    medians = {name: statistics.median(each[1:]) for name, each in taken.items()}
+    return medians.pop("tensorflow"), medians
+
+
 def line(what: str, seconds: float, ratio: float, of: str, floor: float, aim: float = 0) -> None:
     wanted = f"at most {floor:g}" + (f", aim {aim:g}" if aim else "")
     told = "" if ratio <= floor else "   NOT REACHED"
@@ -136,28 +178,6 @@ def line(what: str, seconds: float, ratio: float, of: str, floor: float, aim: fl
 
 def shown(seconds: float) -> str:
     return f"{seconds * 1000:8.1f} ms"
-
-
-def asked(
-    service: Service, ready: float, options: argparse.Namespace, module: str = "mods"
-) -> Latency:
-    """Ask once, then many times for something new, then many times for the same."""
-    url = f"{service.url}/v2/models/{module}/predict/"
-    day = {"time_range": f"<{options.day},{options.day}>"}
-    session = requests.Session()
-
-    def ask(coverage: float) -> tuple[float, str]:
-        begun = time.perf_counter()
-        answer = session.post(url, params=day | {"coverage": str(coverage)}, timeout=120)
-        took = time.perf_counter() - begun
-        answer.raise_for_status()
-        return took, answer.text
-
-    first, answer = ask(0.9)
-    new = [ask(0.8 + n * 1e-4)[0] for n in range(options.requests)]
-    ask(0.9)
-    again = [ask(0.9)[0] for _ in range(options.requests)]
-    return Latency(ready, first, new, again, answer)
 
 
 def count_memory(folder: Path, options: argparse.Namespace) -> None:
@@ -195,22 +215,6 @@ def install_nothing(folder: Path, answer: str) -> None:
     os.environ["PYTHONPATH"] = f"{place}:{os.environ.get('PYTHONPATH', '')}"
     # Stevedore keeps what it has seen of entry points.
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-
-
-def median_time(command: Iterable[Any], folder: Path, **variables: str) -> float:
-    """Return the median of five runs of a command, after one that fills the disk's cache."""
-    taken = []
-    for _ in range(6):
-        begun = time.perf_counter()
-        subprocess.run(
-            list(command),
-            env=environment(folder) | variables,
-            check=True,
-            capture_output=True,
-            cwd=folder,
-        )
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken[1:])
 
 
 if __name__ == "__main__":

@@ -27,9 +27,6 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 88
-# Two rooms have an Incident: one that is simulated, one that is found. A signature says no more
-# than the name.
-suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = f"MODS {version}"

@@ -13,7 +13,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ import pandas as pd
 import polars as pl
 
 from mods import config
-from mods.dataset.day_files import DayFile, day_files, is_datapool, read_all
+from mods.dataset.day_files import DayFile, day_files, extent, is_datapool, read_all
 from mods.dataset.day_table import TIMES, body_of, parse_day, parse_joined, schema_of
 from mods.dataset.query import Selected, SelectionQuery, parse_query
 from mods.errors import DataError, ModsWarning, RangeError, did_you_mean
@@ -223,39 +222,3 @@ def _fill(
     if selected.column in table.columns:
         places = (table["window_start"].to_numpy() - first) // slide
         values[places] = table[selected.column].fill_null(np.nan).to_numpy() / selected.divisor
-
-
-def extent(pool: Path | str) -> list[dict[str, object]]:
-    """Summarise a datapool without opening its files, by protocol and window.
-
-    Returns
-    -------
-    list of dict
-        `protocol`, `window`, `first_day` and `last_day` (ISO 8601), `days` (how
-        many there are), `missing_days` (how many are missing between), `gaps`
-        (those as ranges of days).
-
-    Raises
-    ------
-    NotFoundError, DataError
-        Where there is no datapool, or a zip of it is damaged.
-    """
-    groups: dict[tuple[str, str], list[date]] = {}
-    for file in day_files(pool):
-        groups.setdefault((file.protocol, file.window), []).append(file.day)
-    return [
-        {
-            "protocol": protocol,
-            "window": window,
-            "first_day": days[0].isoformat(),
-            "last_day": days[-1].isoformat(),
-            "days": len(days),
-            "missing_days": (days[-1] - days[0]).days + 1 - len(days),
-            "gaps": [
-                f"<{before + timedelta(days=1)},{after - timedelta(days=1)}>"
-                for before, after in pairwise(days)
-                if (after - before).days > 1
-            ],
-        }
-        for (protocol, window), days in sorted(groups.items())
-    ]

@@ -13,14 +13,14 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
-from itertools import groupby
+from datetime import date, timedelta
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from mods.dataset.archive import MAX_MEMBER, Archive
 from mods.errors import DataError, ModsError, ModsWarning, NotFoundError
 
-__all__ = ["DayFile", "day_files", "is_datapool", "read_all"]
+__all__ = ["DayFile", "day_files", "extent", "is_datapool", "read_all"]
 
 _NAME = re.compile(
     r"(?:^|/)(?P<protocol>[A-Za-z0-9_-]+)/(?P<year>\d{4})/(?P<month>\d\d)/(?P<day>\d\d)/"
@@ -218,3 +218,39 @@ def _plain(path: Path) -> bytes:
         raise DataError(
             f"cannot read {str(path)!r}: {error.strerror}", mend="Check its permissions."
         ) from None
+
+
+def extent(pool: Path | str) -> list[dict[str, object]]:
+    """Summarise a datapool without opening its files, by protocol and window.
+
+    Returns
+    -------
+    list of dict
+        `protocol`, `window`, `first_day` and `last_day` (ISO 8601), `days` (how
+        many there are), `missing_days` (how many are missing between), `gaps`
+        (those as ranges of days).
+
+    Raises
+    ------
+    NotFoundError, DataError
+        Where there is no datapool, or a zip of it is damaged.
+    """
+    groups: dict[tuple[str, str], list[date]] = {}
+    for file in day_files(pool):
+        groups.setdefault((file.protocol, file.window), []).append(file.day)
+    return [
+        {
+            "protocol": protocol,
+            "window": window,
+            "first_day": days[0].isoformat(),
+            "last_day": days[-1].isoformat(),
+            "days": len(days),
+            "missing_days": (days[-1] - days[0]).days + 1 - len(days),
+            "gaps": [
+                f"<{before + timedelta(days=1)},{after - timedelta(days=1)}>"
+                for before, after in pairwise(days)
+                if (after - before).days > 1
+            ],
+        }
+        for (protocol, window), days in sorted(groups.items())
+    ]

@@ -234,7 +234,7 @@ def _last_day(stored: list[dict[str, object]], query: str, window: str | None) -
 
 def _stored() -> list[dict[str, object]] | None:
     """Return the extent of the service's datapool, None where the folder is empty or missing."""
-    from mods.dataset.datapool import extent
+    from mods.dataset.day_files import extent
 
     pool = config.folders().datapools
     try:

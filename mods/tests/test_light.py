@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mods.tests.running_service import environment, write_pool
+
 HEAVY = ("tensorflow", "keras")
 
 LIGHT = {
@@ -54,3 +56,21 @@ def test_no_module_imports_them_at_its_top():
             assert not line.startswith(
                 tuple(f"{verb} {name}" for verb in ("import", "from") for name in HEAVY)
             ), f"{path.relative_to(package)}: {line}"
+
+
+def test_the_metadata_of_a_datapool_need_no_frames(tmp_path):
+    """They would take twice as long as the rest of `deepaas-cli get_metadata`."""
+    write_pool(tmp_path / "data" / "features" / "datapools", days=2)
+    code = (
+        "import sys, mods.models.api as api\n"
+        "assert api.get_metadata()['datapool'][0]['days'] == 2\n"
+        "print([name for name in ('pandas', 'polars', 'pyarrow') if name in sys.modules])"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(tmp_path),
+    )
+    assert finished.stdout == "[]\n"

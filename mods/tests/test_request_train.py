@@ -95,6 +95,9 @@ def test_a_training_goes_on_from_a_model_with_what_is_not_said_its_own(folder):
     trained = api.train(model_name="mine", from_model="default", num_epochs=1)
     assert trained["from_model"] == "default"
     assert trained["training"]["epochs"] == 1
+    # Without a test range the last tenth is kept out of the training.
+    assert trained["train_time_range"].startswith("<2024-03-01T00:00:00Z,2024-03-06T09:30:00")
+    assert trained["test_time_range"].startswith("<2024-03-06T09:40:00Z,2024-03-06T23:50:00")
     begun, mine = mods.load_model("default"), mods.load_model("mine")
     assert isinstance(begun, mods.Model) and isinstance(mine, mods.Model)
     same = ("sequence_len", "blocks", "model_type", "horizon", "steps_ahead")

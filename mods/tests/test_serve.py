@@ -294,13 +294,27 @@ def test_a_stop_lets_a_request_end_and_leaves_no_process(tmp_path):
         assert service.logged[-1]["message"] == "stopped"
 
 
-def test_workers_and_tensorboard_end_when_the_service_is_killed(tmp_path, monkeypatch):
+def certified(folder: Path) -> tuple[Path, Path]:
+    """Return a new certificate for the loopback address, and its key."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+    command = ["openssl", *made.split(), "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
+
+
+def test_with_tls_and_tensorboard_no_process_outlives_a_killed_service(tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
+    certificate, key = certified(tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setenv("monitorPORT", str(port))
-    with serving(tmp_path, "--tensorboard", ready=False) as (service, process):
+    options = ("--tensorboard", "--tls-cert", str(certificate), "--tls-key", str(key))
+    with serving(tmp_path, *options, ready=False) as (service, process):
+        assert service.url.startswith("https://")
+        answer = requests.get(f"{service.url}/health/live", timeout=10, verify=str(certificate))
+        assert answer.json() == {"status": "live"}
         wait_until(lambda: len(workers_of(process)) == 2)
         started = workers_of(process)
 
@@ -317,15 +331,3 @@ def test_workers_and_tensorboard_end_when_the_service_is_killed(tmp_path, monkey
         process.wait(timeout=20)
         gone = [Path(f"/proc/{number}") for number in started]
         wait_until(lambda: not any(path.exists() for path in gone), 30)
-
-
-def test_tls(tmp_path):
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
-    command = ["openssl", *made.split(), "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    options = ("--tls-cert", str(certificate), "--tls-key", str(key))
-    with serving(tmp_path, *options, ready=False) as (service, _):
-        assert service.url.startswith("https://")
-        answer = requests.get(f"{service.url}/health/live", timeout=10, verify=certificate)
-        assert answer.json() == {"status": "live"}

@@ -309,13 +309,6 @@ def test_a_model_is_trained_judged_listed_and_used(pooled):
     assert max(answer["predictions"]["step"]) == 3
 
 
-def test_without_a_test_range_the_last_tenth_is_kept_out_of_the_training(pooled):
-    started = pooled.train(model_name="tenth", model_type="Conv1D", **SMALL).json()
-    found = pooled.finished(started["uuid"])["result"]["output"]
-    assert found["train_time_range"].startswith("<2024-03-01T00:00:00Z,2024-03-06T09:30:00")
-    assert found["test_time_range"].startswith("<2024-03-06T09:40:00Z,2024-03-06T23:50:00")
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
