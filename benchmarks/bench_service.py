@@ -185,7 +185,7 @@ def count_memory(folder: Path, options: argparse.Namespace) -> None:
     with serving(folder) as (service, process):
         session = requests.Session()
         (worker,) = workers_of(process)
-        part = {"time_range": f"<{options.day}T00,{options.day}T02)", "horizon": "3"}
+        part = {"time_range": f"<{options.day}T20,{options.day}T22)", "horizon": "3"}
         begun = time.perf_counter()
         for number in range(options.memory + 1):
             if number % max(1, options.memory // 10) == 0:

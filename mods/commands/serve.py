@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=_count(1, 256),
         default=1,
-        help="processes that forecast (%(default)s); each takes about 0.6 GB",
+        help="processes that forecast (%(default)s); each takes about 0.8 GB",
     )
     parser.add_argument(
         "--trainings",
