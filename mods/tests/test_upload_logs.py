@@ -120,8 +120,8 @@ def test_a_zip_of_logs_gives_the_features_of_mods_features(tmp_path, reference):
     [
         (CONN_TSV, "whatever.txt"),
         (CONN_JSON, "whatever.json"),
-        (gzip.compress(CONN_TSV), "upload"),
-        (gzip.compress(CONN_JSON), "conn.json.gz"),
+        (gzip.compress(CONN_TSV, mtime=0), "upload"),
+        (gzip.compress(CONN_JSON, mtime=0), "conn.json.gz"),
         (zipped(**{"conn.log": CONN_TSV}), "conn.zip"),
         (parquet(), "conn.parquet"),
     ],
@@ -143,14 +143,18 @@ def test_a_query_chooses_the_features(tmp_path):
 
 
 BAD = [
-    (gzip.compress(bytes(300 << 20)), "bomb.gz", "holds more than fits"),
-    (gzip.compress(b"a\tb\n" * 5), "a.gz", "no Zeek log"),
+    (gzip.compress(bytes(300 << 20), 1, mtime=0), "bomb.gz", "holds more than fits"),
+    (gzip.compress(b"a\tb\n" * 5, mtime=0), "a.gz", "no Zeek log"),
     (tsv("weird", [], fields=["ts", "uid"]).encode(), "weird.log", "no features"),
     (tsv("http", records("http")).encode(), "http.log", "the logs are of http"),
     (tsv("conn", []).encode(), "conn.log", "no record"),
     (b'{"a": 1}\n', "a.json", "JSON whose name is no protocol's"),
     (zipped(**{"..__conn.log": CONN_TSV}), "out.zip", "leads out of it"),
-    (zipped(**{"conn.log.gz": gzip.compress(bytes(200 << 20))}), "b.zip", "holds more than fits"),
+    (
+        zipped(**{"conn.log.gz": gzip.compress(bytes(200 << 20), 1, mtime=0)}),
+        "b.zip",
+        "holds more than fits",
+    ),
 ]
 
 
