@@ -120,6 +120,7 @@ def select_features(
     'zero in every window'
     """
     chosen = _check(frame, targets, compare)
+    frame = frame.replace([np.inf, -np.inf], np.nan)
     measured = {
         name: _measure(frame, name, chosen, compare) for name in sorted(map(str, frame.columns))
     }
@@ -163,7 +164,6 @@ def _measure(
     frame: pd.DataFrame, name: str, targets: list[str], compare: pd.DataFrame | None
 ) -> Measured:
     values = frame[name].to_numpy(dtype=np.float64)
-    values = np.where(np.isfinite(values), values, np.nan)
     known = values[np.isfinite(values)]
     measured = Measured(name, len(known), 1 - len(known) / len(values))
     measured.empty = _empty(known)

@@ -203,6 +203,18 @@ def test_one_column_few_values_and_names_that_no_query_holds():
     assert select_features(gaps).table().set_index("column")["verdict"]["a"] == "keep"
 
 
+def test_values_of_any_size_are_measured():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"huge": rng.normal(size=60) * 1e200, "tiny": rng.normal(size=60) * 1e-200}
+    )
+    frame["infinite"] = np.where(np.arange(60) == 3, np.inf, rng.normal(size=60))
+    frame["once"] = np.where(np.arange(60) == 59, 1.0, 0.0)
+    table = select_features(frame, compare=frame).table().set_index("column")
+    assert set(table["verdict"]) == {"keep with care"}
+    assert table["missing"]["infinite"] == pytest.approx(1 / 60)
+
+
 def test_without_statsmodels_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "statsmodels.tsa", None)
     with pytest.raises(ConfigError, match="needs statsmodels") as caught:
