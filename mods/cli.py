@@ -25,6 +25,7 @@ __all__ = ["main"]
 COMMANDS = {
     "simulate": "simulate the Zeek logs of a network, with labelled incidents",
     "features": "turn Zeek logs into a datapool of windowed features",
+    "select": "tell which columns are worth forecasting, and why",
     "train": "train a model on a datapool or table",
     "tune": "search for the hyper-parameters of a model type",
     "evaluate": "judge a model beside its baselines",
