@@ -29,12 +29,16 @@ demo: reports/figures/demo.png ## from simulated Zeek logs to a forecast through
 	@printf '\nThe picture: reports/figures/demo.png\nSwagger UI:  run "make serve" and open http://%s:%s/api\n' "$(ADDRESS)" "$(PORT)"
 
 .PHONY: test
-test: $(VENV)/.test ## install what the tests need and pass all of them
-	$(BIN)/python -m pytest -n auto --dist worksteal
+test: $(VENV)/.test ## install what the tests need and pass all of them (CI's own too: make test-ci)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not ci"
 
 .PHONY: test-fast
 test-fast: $(VENV)/.test ## the tests without the slow ones
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not ci"
+
+.PHONY: test-ci
+test-ci: $(VENV)/.test ## those that take minutes: the pages' commands, 2,000 odd requests, 50 clients at once
+	$(BIN)/python -m pytest -n auto --dist worksteal -m ci
 
 .PHONY: serve
 serve: $(VENV)/.installed ## the service with the demo's data and models, until Ctrl-C (PORT=5000)

@@ -11,7 +11,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -73,8 +73,9 @@ class Archive:
     def _check(self, member: zipfile.ZipInfo) -> None:
         # `ZipInfo` cuts a name at a null byte; what the archive says is in `orig_filename`.
         name = member.orig_filename
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ":" in name or "\0" in name or ".." in path.parts:
+        parts = name.replace("\\", "/").split("/")
+        absolute = parts[0] == "" and len(parts) > 1
+        if absolute or ":" in name or "\0" in name or ".." in parts:
             raise self._refused(f"has the member {name!r}, which leads out of it", "plain names")
         if member.flag_bits & 1:
             raise self._refused(f"is encrypted ({name!r})", "a zip without a password")

@@ -124,8 +124,9 @@ def day_files(
         for file in files:
             other = found.setdefault(file.key, file)
             if other is not file:
-                found[file.key], unused = sorted((other, file), key=lambda f: f.rank)
-                twice.append((found[file.key], unused))
+                used, unused = (file, other) if file.rank < other.rank else (other, file)
+                found[file.key] = used
+                twice.append((used, unused))
     if twice:
         used, unused = twice[0]
         more = f" (and {len(twice) - 1:,} other days)" if len(twice) > 1 else ""

@@ -74,7 +74,7 @@ def logs(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.network
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
@@ -126,7 +126,7 @@ def test_the_commands_of_a_page_do_what_it_says(page, logs, tmp_path):
         assert list(work.glob(f"**/{name}")), f"{name} was not written"
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.network
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", DOCS / "reference" / "python.md"], ids=name_of

@@ -51,7 +51,7 @@ def names(service) -> list[str]:
     return [model["name"] for model in about["models"]]
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.network
 def test_fifty_clients_while_two_trainings_run_and_one_is_cancelled(served):
     service, process = served
@@ -90,7 +90,7 @@ def test_fifty_clients_while_two_trainings_run_and_one_is_cancelled(served):
     assert service.predict(params=HOURS | {"model_name": "kept"}).status_code == 200
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.network
 def test_a_model_that_is_replaced_truncated_and_deleted_under_the_service(served):
     service, _ = served
@@ -148,7 +148,7 @@ def can_mount() -> bool:
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.network
 @pytest.mark.skipif(not can_mount(), reason="this process may not mount a small disk")
 def test_a_disk_that_is_full_while_a_model_is_saved_loses_no_model(tmp_path):

@@ -33,7 +33,7 @@ def test_some_hundred_requests(service):
     assert sound(service)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.timeout(1800)
 def test_two_thousand_requests(service):
     found = fuzz(service.url, cases=520, number=1)

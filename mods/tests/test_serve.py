@@ -182,8 +182,10 @@ def test_metrics_tell_requests_forecasts_models_and_trainings(service):
 
 
 def test_more_than_may_wait_are_sent_away(service):
-    def status(_):
-        answer = predict(service, params=LONG)
+    def status(number):
+        # Parts that were not asked for before: the worker keeps what it forecast last.
+        part = f"<2024-03-04 {number:02}:00,2024-03-06 {number:02}:00)"
+        answer = predict(service, params=LONG | {"time_range": part})
         return answer.status_code, int(answer.headers.get("retry-after", 0))
 
     with ThreadPoolExecutor(6) as pool:
@@ -197,7 +199,7 @@ def test_a_killed_worker_is_told_and_replaced(service, process):
     (worker,) = workers_of(process)
     with ThreadPoolExecutor(1) as pool:
         # A part that was not asked for before: the worker keeps what it forecast last.
-        part = LONG | {"time_range": "<2024-03-04 06:00,2024-03-06 06:00)"}
+        part = LONG | {"time_range": "<2024-03-04 07:00,2024-03-06 07:00)"}
         asked = pool.submit(predict, service, params=part)
         wait_until(lambda: unfinished(service) == 1)
         time.sleep(0.3)
