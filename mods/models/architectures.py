@@ -155,7 +155,7 @@ def stacked_tcn(sequence: Tensor, settings: Hyperparameters) -> Tensor:
 
 
 def build_network(
-    settings: Hyperparameters, *, channels: int, context: int, columns: int = 1
+    settings: Hyperparameters, *, channels: int, context: int, columns: int = 1, told: int = 0
 ) -> Any:
     """Return the network, untrained and uncompiled.
 
@@ -169,6 +169,9 @@ def build_network(
         Features of the context.
     columns
         Columns that it forecasts at once; 1 where it serves any column.
+    told
+        So many first features of the context are a forecast, a step each, in the outputs' unit:
+        the network says how far to follow it, and what to add.
 
     Returns
     -------
@@ -191,7 +194,13 @@ def build_network(
     for _ in range(2):
         x = layers.Dense(HEAD, activation="relu")(x)
         x = _regularised(x, settings)
-    return _renamed(keras.Model([sequence, around], _quantiles(x, settings.horizon, columns)))
+    followed = None
+    if told:
+        rest = layers.Cropping1D((0, context - told))(layers.Reshape((context, 1))(around))
+        trust = layers.Dense(told, activation="sigmoid")(x)
+        followed = layers.Reshape((told, 1, 1))(layers.Multiply()([trust, layers.Flatten()(rest)]))
+    said = _quantiles(x, settings.horizon, columns, followed)
+    return _renamed(keras.Model([sequence, around], said))
 
 
 def _renamed(network: Any) -> Any:
@@ -213,7 +222,7 @@ def _renamed(network: Any) -> Any:
     return renamed
 
 
-def _quantiles(x: Tensor, horizon: int, columns: int) -> Tensor:
+def _quantiles(x: Tensor, horizon: int, columns: int, followed: Tensor | None) -> Tensor:
     """Return lower quantile, median and upper quantile: `(windows, horizon, columns, 3)`."""
     from keras import layers
 
@@ -223,6 +232,8 @@ def _quantiles(x: Tensor, horizon: int, columns: int) -> Tensor:
         )
 
     centre, below, above = said(), said("softplus"), said("softplus")
+    if followed is not None:
+        centre = layers.Add()([centre, followed])
     return layers.Concatenate()(
         [layers.Subtract()([centre, below]), centre, layers.Add()([centre, above])]
     )

@@ -15,6 +15,7 @@ import pandas as pd
 from mods.errors import DataError
 from mods.models.fitting import Arrays
 from mods.models.hyperparameters import Hyperparameters
+from mods.models.linear import linear_inputs, linear_names
 from mods.models.multivariate import Multivariate
 from mods.models.phase import PHASE_SIZE, Phase, learn_phases, phase_inputs
 from mods.models.scaling import (
@@ -27,6 +28,7 @@ from mods.models.scaling import (
     InputPlan,
     column_inputs,
     context_names,
+    joined,
     put_back,
     targets,
 )
@@ -88,9 +90,10 @@ class ScaleFree:
     @property
     def shape(self) -> dict[str, int]:
         """Sizes for `architectures.build_network`."""
-        context = len(context_names(self.plan)) + len(self.identities)
+        context = len(self._names()) + len(self.identities)
         context += PHASE_SIZE if self.phases else 0
-        return {"channels": len(CHANNELS), "context": context, "columns": 1}
+        told = self.plan.horizon
+        return {"channels": len(CHANNELS), "context": context, "columns": 1, "told": told}
 
     def for_window(self, window: str | None) -> ScaleFree:
         """Return the same for data of another window: a checkpoint of none serves them all."""
@@ -107,7 +110,7 @@ class ScaleFree:
         for name in frame.columns:
             values = part[name].to_numpy(dtype=np.float64)
             self.periods[str(name)] = self._find(values)
-            inputs = self._inputs(frame, name, origins)[0]
+            inputs = self._inputs(frame, name, origins)
             sizes.append(_typical(_targets(frame, name, origins, inputs, self.plan.horizon)))
         self.step_scale = np.maximum(np.nanmedian(np.stack(sizes), axis=0), 1e-3)
         if len(sizes) <= MAX_IDENTITIES:
@@ -135,32 +138,25 @@ class ScaleFree:
         parts = []
         for name in frame.columns:
             inputs = self._inputs(frame, name, origins)
-            starts = np.cumsum([0, *(len(part.floor) for part in inputs)])
-            wanted = np.concatenate(
-                [
-                    _targets(frame, name, origins[first:end], part, self.plan.horizon)
-                    for part, first, end in zip(inputs, starts, starts[1:], strict=False)
-                ]
-            )
+            wanted = _targets(frame, name, origins, inputs, self.plan.horizon)
             wanted = np.clip(wanted / self.step_scale, -LARGEST_TARGET, LARGEST_TARGET)
             weight = 1.0 / np.maximum(_typical(wanted), 0.05)
             counts = np.isfinite(wanted) & self._settled(frame[name], origins, wanted)
             target = np.stack([np.where(counts, wanted, 0.0), counts * weight], axis=-1)
-            sequence = np.concatenate([part.sequence for part in inputs])
             context = self._context(frame[name], origins, inputs)
-            parts.append((sequence, context, target[:, :, None].astype(np.float32)))
+            parts.append((inputs.sequence, context, target[:, :, None].astype(np.float32)))
         return Arrays(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
     def encode(
         self, frame: pd.DataFrame, origins: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, list[list[ColumnInputs]]]:
+    ) -> tuple[np.ndarray, np.ndarray, list[ColumnInputs]]:
         """Return sequence, context and what `decode` needs, column after column."""
         inputs = [self._inputs(frame, name, origins) for name in frame.columns]
-        sequence = np.concatenate([part.sequence for parts in inputs for part in parts])
+        sequence = np.concatenate([column.sequence for column in inputs])
         context = np.concatenate(
             [
-                self._context(frame[name], origins, parts)
-                for name, parts in zip(frame.columns, inputs, strict=True)
+                self._context(frame[name], origins, column)
+                for name, column in zip(frame.columns, inputs, strict=True)
             ]
         )
         return sequence, context, inputs
@@ -168,13 +164,8 @@ class ScaleFree:
     def decode(self, outputs: np.ndarray, inputs: Any) -> np.ndarray:
         """Return values `(origins, horizon, columns, quantiles)` from the network's outputs."""
         outputs = outputs[:, :, 0] * self.step_scale[:, None]
-        columns, start = [], 0
-        for parts in inputs:
-            values = []
-            for part in parts:
-                values.append(put_back(outputs[start : start + len(part.floor)], part))
-                start += len(part.floor)
-            columns.append(np.concatenate(values))
+        said = np.split(outputs, len(inputs))
+        columns = [put_back(one, column) for one, column in zip(said, inputs, strict=True)]
         return np.stack(columns, axis=2)
 
     def mask(self, context: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -222,11 +213,9 @@ class ScaleFree:
         # A column full of gaps has nothing else to be learned from.
         return settled if (settled & known).sum() > 0.5 * known.sum() else known
 
-    def _context(
-        self, column: pd.Series, origins: np.ndarray, inputs: list[ColumnInputs]
-    ) -> np.ndarray:
+    def _context(self, column: pd.Series, origins: np.ndarray, inputs: ColumnInputs) -> np.ndarray:
         """Return a column's context, identity and phases: `(windows, features)`, float32."""
-        context = [np.concatenate([part.context for part in inputs])]
+        context = [inputs.context]
         own = np.array([one == str(column.name) for one in self.identities], dtype=np.float32)
         context.append(np.tile(own, (len(origins), 1)))
         if self.phases:
@@ -234,10 +223,13 @@ class ScaleFree:
             context.append(phase_inputs(column, origins, phases, self.per_day))
         return np.concatenate(context, axis=1)
 
+    def _names(self) -> list[str]:
+        return linear_names(self.plan.horizon) + context_names(self.plan)
+
     def _groups(self) -> list[slice]:
-        names = context_names(self.plan)
+        names = self._names()
         groups = []
-        for prefix in (*(f"{p}_" for p in PERIODS), "calendar_"):
+        for prefix in (*(f"{p}_" for p in PERIODS), "calendar_", "linear_"):
             inside = [n for n, name in enumerate(names) if name.startswith(prefix)]
             groups.append(slice(inside[0], inside[-1] + 1))
         end = len(names) + len(self.identities)
@@ -247,14 +239,21 @@ class ScaleFree:
     def _find(self, values: np.ndarray) -> tuple[int, ...]:
         return seasonal_periods(values, horizon=self.plan.horizon, per_day=self.per_day)
 
-    def _inputs(self, frame: pd.DataFrame, name: Any, origins: np.ndarray) -> list[ColumnInputs]:
-        """Return the inputs of a column; in parts where its period is not the same throughout."""
+    def _inputs(self, frame: pd.DataFrame, name: Any, origins: np.ndarray) -> ColumnInputs:
+        """Return the inputs of a column, with what the linear model of its past says."""
         values = frame[name].to_numpy(dtype=np.float64)
         times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
-        return [
-            column_inputs(values, part, self.plan, periods, times)
-            for part, periods in self._periods_at(str(name), values, origins)
-        ]
+        rows = np.arange(self.plan.sequence_len - 1, origins[-1] + 1)
+        inputs = joined(
+            [
+                column_inputs(values, part, self.plan, periods, times)
+                for part, periods in self._periods_at(str(name), values, rows)
+            ]
+        )
+        wanted = targets(values, rows, inputs, self.plan.horizon)
+        told = linear_inputs(inputs, wanted, self.plan, self.step_scale)
+        inputs = replace(inputs, context=np.concatenate([told, inputs.context], axis=1))
+        return inputs.take(origins - rows[0])
 
     def _periods_at(
         self, name: str, values: np.ndarray, origins: np.ndarray
@@ -286,13 +285,8 @@ def typical_targets(encoding: ScaleFree, frame: pd.DataFrame, origins: np.ndarra
     """Return the mean size of a frame's targets in spreads: `(horizon,)`, for `step_scale`."""
     sizes = []
     for name in frame.columns:
-        parts = encoding._inputs(frame, name, origins)
-        starts = np.cumsum([0, *(len(part.floor) for part in parts)])
-        wanted = [
-            _targets(frame, name, origins[first:end], part, encoding.plan.horizon)
-            for part, first, end in zip(parts, starts, starts[1:], strict=False)
-        ]
-        sizes.append(_typical(np.concatenate(wanted)))
+        inputs = encoding._inputs(frame, name, origins)
+        sizes.append(_typical(_targets(frame, name, origins, inputs, encoding.plan.horizon)))
     return np.asarray(np.nanmedian(np.stack(sizes), axis=0))
 
 

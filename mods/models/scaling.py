@@ -14,6 +14,7 @@ so that differences are zero, and a channel of its own says what was observed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "column_inputs",
     "context_names",
     "hold",
+    "joined",
     "put_back",
     "row_windows",
     "targets",
@@ -115,6 +117,19 @@ class ColumnInputs:
     spread: np.ndarray
     floor: np.ndarray
     signed: np.ndarray
+
+    def take(self, places: np.ndarray) -> ColumnInputs:
+        """Return the inputs at some of the origins."""
+        return ColumnInputs(**{name: value[places] for name, value in vars(self).items()})
+
+
+def joined(parts: Sequence[ColumnInputs]) -> ColumnInputs:
+    """Return inputs of one column at origins that follow each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return ColumnInputs(
+        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
 
 
 def context_names(plan: InputPlan) -> list[str]:
