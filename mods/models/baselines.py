@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mods.models.levels import hold
 from mods.models.seasonality import autocorrelation
 
 __all__ = ["GradientBoosting", "naive_period", "persistence", "seasonal_naive"]
@@ -50,7 +51,7 @@ def persistence(values: np.ndarray, origins: np.ndarray, steps: np.ndarray) -> n
     >>> persistence(np.array([[1.0], [np.nan], [5.0]]), np.array([1, 2]), np.array([1])).ravel()
     array([1., 5.])
     """
-    known = _filled(values)[origins]
+    known = hold(values)[origins]
     return np.repeat(known[:, None, :], len(steps), axis=1)
 
 
@@ -250,17 +251,15 @@ def _prominence(correlation: np.ndarray, shortest: int) -> np.ndarray:
     """Return for each lag how far its multiples stand out: `(lags,)`, 0 before `shortest`."""
     last = len(correlation) - 1
     prominence = np.zeros(int(last / 2.5) + 1)
-    for period in range(shortest, len(prominence)):
-        peak = period * np.arange(1, min(8, int(last / period - 0.5)) + 1)
-        half = period // 2
+    periods = np.arange(shortest, len(prominence))
+    multiples = np.minimum(8, (last / periods - 0.5).astype(int))
+    for multiple in range(1, int(multiples.max(initial=0)) + 1):
+        reached = periods[multiples >= multiple]
+        peak, half = multiple * reached, reached // 2
         beside = (correlation[peak - half] + correlation[peak + half]) / 2
-        prominence[period] = np.mean(correlation[peak] - beside)
+        prominence[reached] += correlation[peak] - beside
+    prominence[shortest:] /= np.maximum(multiples, 1)
     return prominence
-
-
-def _filled(values: np.ndarray) -> np.ndarray:
-    """Carry the last known value forward."""
-    return pd.DataFrame(values).ffill().to_numpy()
 
 
 def _log(values: np.ndarray) -> np.ndarray:

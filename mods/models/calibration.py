@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.indexers import BaseIndexer
 
 __all__ = ["Calibration"]
 
@@ -162,6 +163,19 @@ class Calibration:
         *,
         columns: Sequence[str],
     ) -> tuple[FloatArray, FloatArray, Calibration]:
+        """Do what `bounds` does; return the state after the last origin too."""
+        margin, seen, offset = self._follow(point, lower, upper, actual, columns)
+        return *_moved(point, lower, upper, margin), self._learned(seen, offset, columns)
+
+    def bounds(
+        self,
+        point: FloatArray,
+        lower: FloatArray,
+        upper: FloatArray,
+        actual: FloatArray,
+        *,
+        columns: Sequence[str],
+    ) -> tuple[FloatArray, FloatArray]:
         """Calibrate consecutive origins one after the other, learning on the way.
 
         Parameters
@@ -178,17 +192,9 @@ class Calibration:
         lower, upper
             `(origins, steps, columns)`, `0 <= lower <= point <= upper`; those at origin `t`
             depend on `actual` at or before `t` only.
-        state
-            The state after the last origin.
         """
-        steps = point.shape[1]
-        prior, offset = self._start(columns, steps)
-        scores = _scores(point, lower, upper, actual)
-        seen = np.concatenate([prior.astype(np.float64), scores])
-        base = _lagged(self._rolling(seen), len(prior), len(scores))
-        margin, offset = _with_feedback(base, scores, offset, (1 - self.coverage) / 2)
-        moved = _moved(point, lower, upper, margin)
-        return *moved, self._learned(seen, offset, columns)
+        margin, _, _ = self._follow(point, lower, upper, actual, columns)
+        return _moved(point, lower, upper, margin)
 
     def holding(self, coverage: float) -> Calibration:
         """Return a state of the same scores, under which intervals are to hold another share.
@@ -255,13 +261,29 @@ class Calibration:
                 offset[:, place] = self.offset[:steps, places[name]]
         return prior, offset
 
+    def _follow(
+        self,
+        point: FloatArray,
+        lower: FloatArray,
+        upper: FloatArray,
+        actual: FloatArray,
+        columns: Sequence[str],
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return margins `(origins, steps, columns, 2)`, all scores seen, and the last offset."""
+        prior, offset = self._start(columns, point.shape[1])
+        scores = _scores(point, lower, upper, actual)
+        seen = np.concatenate([prior.astype(np.float64), scores])
+        base = _lagged(self._rolling(seen), len(prior), len(scores))
+        margin, offset = _with_feedback(base, scores, offset, (1 - self.coverage) / 2)
+        return margin, seen, offset
+
     def _rolling(self, seen: FloatArray) -> FloatArray:
         """Return each row's quantile over the window that ends there, NaN where there is none."""
-        flat = pd.DataFrame(seen.reshape(len(seen), -1))
-        rolled = flat.rolling(self.window, min_periods=1).quantile(
-            self._level, interpolation="higher"
-        )
-        return rolled.to_numpy().reshape(seen.shape)
+        # All as one series: to begin with each anew costs pandas more than the quantiles.
+        flat = pd.Series(seen.reshape(len(seen), -1).ravel(order="F"))
+        windows = _OneAfterTheOther(window_size=self.window, rows=len(seen))
+        rolled = flat.rolling(windows, min_periods=1).quantile(self._level, interpolation="higher")
+        return rolled.to_numpy().reshape(-1, len(seen)).T.reshape(seen.shape)
 
     def _learned(self, seen: FloatArray, offset: FloatArray, columns: Sequence[str]) -> Calibration:
         latest = seen[-self.window :]
@@ -273,6 +295,26 @@ class Calibration:
             offset=offset,
             pooled=_thinned(every),
         )
+
+
+class _OneAfterTheOther(BaseIndexer):
+    """Windows in several series of `rows` rows each that lie one after the other."""
+
+    rows: int
+    window_size: int
+
+    def get_window_bounds(
+        self,
+        num_values: int = 0,
+        min_periods: int | None = None,
+        center: bool | None = None,
+        closed: str | None = None,
+        step: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the window that ends with each value starts, and where it ends."""
+        del min_periods, center, closed, step
+        value = np.arange(num_values, dtype=np.int64)
+        return np.maximum(value + 1 - self.window_size, value - value % self.rows), value + 1
 
 
 def _scale(point: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:

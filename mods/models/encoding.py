@@ -6,6 +6,7 @@ and spread; one network serves all columns, also those it was not trained on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,6 @@ from mods.models.scaling import (
     InputPlan,
     column_inputs,
     context_names,
-    joined,
     put_back,
     targets,
 )
@@ -106,14 +106,10 @@ class ScaleFree:
         """Find the periods and the outputs' unit, from rows up to the last origin's targets."""
         part = frame.iloc[: origins[-1] + 1]
         self.plan = replace(self.plan, cycles=OWN_CYCLES)
-        sizes = []
         for name in frame.columns:
-            values = part[name].to_numpy(dtype=np.float64)
-            self.periods[str(name)] = self._find(values)
-            inputs = self._inputs(frame, name, origins)
-            sizes.append(_typical(_targets(frame, name, origins, inputs, self.plan.horizon)))
-        self.step_scale = np.maximum(np.nanmedian(np.stack(sizes), axis=0), 1e-3)
-        if len(sizes) <= MAX_IDENTITIES:
+            self.periods[str(name)] = self._find(part[name].to_numpy(dtype=np.float64))
+        self.step_scale = np.maximum(typical_targets(self, frame, origins), 1e-3)
+        if len(frame.columns) <= MAX_IDENTITIES:
             self.identities = tuple(map(str, frame.columns))
             self.phases = {
                 str(name): learn_phases(part[name], self.periods[str(name)][:2], self.per_day)
@@ -136,9 +132,8 @@ class ScaleFree:
         Each column and step counts alike, however far its targets spread.
         """
         parts = []
-        for name in frame.columns:
-            inputs = self._inputs(frame, name, origins)
-            wanted = _targets(frame, name, origins, inputs, self.plan.horizon)
+        for name, inputs in zip(frame.columns, self.inputs(frame, origins), strict=True):
+            wanted = _targets(frame[name], origins, inputs, self.plan.horizon)
             wanted = np.clip(wanted / self.step_scale, -LARGEST_TARGET, LARGEST_TARGET)
             weight = 1.0 / np.maximum(_typical(wanted), 0.05)
             counts = np.isfinite(wanted) & self._settled(frame[name], origins, wanted)
@@ -151,12 +146,12 @@ class ScaleFree:
         self, frame: pd.DataFrame, origins: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, list[ColumnInputs]]:
         """Return sequence, context and what `decode` needs, column after column."""
-        inputs = [self._inputs(frame, name, origins) for name in frame.columns]
-        sequence = np.concatenate([column.sequence for column in inputs])
+        inputs = list(self.inputs(frame, origins))
+        sequence = np.concatenate([own.sequence for own in inputs])
         context = np.concatenate(
             [
-                self._context(frame[name], origins, column)
-                for name, column in zip(frame.columns, inputs, strict=True)
+                self._context(frame[name], origins, own)
+                for name, own in zip(frame.columns, inputs, strict=True)
             ]
         )
         return sequence, context, inputs
@@ -165,8 +160,24 @@ class ScaleFree:
         """Return values `(origins, horizon, columns, quantiles)` from the network's outputs."""
         outputs = outputs[:, :, 0] * self.step_scale[:, None]
         said = np.split(outputs, len(inputs))
-        columns = [put_back(one, column) for one, column in zip(said, inputs, strict=True)]
-        return np.stack(columns, axis=2)
+        return np.stack(list(map(put_back, said, inputs)), axis=2)
+
+    def inputs(self, frame: pd.DataFrame, origins: np.ndarray) -> Iterator[ColumnInputs]:
+        """Yield the inputs of each column at the origins, with what its linear model says."""
+        values = frame.to_numpy(dtype=np.float64)
+        # The linear model learns from all rows of the past.
+        rows = np.arange(self.plan.sequence_len - 1, origins[-1] + 1)
+        periods = [
+            self._periods_at(str(name), column, rows)
+            for name, column in zip(frame.columns, values.T, strict=True)
+        ]
+        times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
+        each = column_inputs(values, rows, self.plan, periods, times)
+        for column, inputs in zip(values.T, each, strict=True):
+            wanted = targets(column, rows, inputs, self.plan.horizon)
+            told = linear_inputs(inputs, wanted, self.plan, self.step_scale)
+            inputs = replace(inputs, context=np.concatenate([told, inputs.context], axis=1))
+            yield inputs.take(origins - rows[0])
 
     def mask(self, context: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Mask groups of context inputs at random, as they are where history is short."""
@@ -239,37 +250,14 @@ class ScaleFree:
     def _find(self, values: np.ndarray) -> tuple[int, ...]:
         return seasonal_periods(values, horizon=self.plan.horizon, per_day=self.per_day)
 
-    def _inputs(self, frame: pd.DataFrame, name: Any, origins: np.ndarray) -> ColumnInputs:
-        """Return the inputs of a column, with what the linear model of its past says."""
-        values = frame[name].to_numpy(dtype=np.float64)
-        times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
-        rows = np.arange(self.plan.sequence_len - 1, origins[-1] + 1)
-        inputs = joined(
-            [
-                column_inputs(values, part, self.plan, periods, times)
-                for part, periods in self._periods_at(str(name), values, rows)
-            ]
-        )
-        wanted = targets(values, rows, inputs, self.plan.horizon)
-        told = linear_inputs(inputs, wanted, self.plan, self.step_scale)
-        inputs = replace(inputs, context=np.concatenate([told, inputs.context], axis=1))
-        return inputs.take(origins - rows[0])
-
-    def _periods_at(
-        self, name: str, values: np.ndarray, origins: np.ndarray
-    ) -> list[tuple[np.ndarray, tuple[int, ...]]]:
+    def _periods_at(self, name: str, values: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Return a column's periods: `(3,)`, or `(windows, 3)` where each origin has its own."""
         if name in self.periods:
-            return [(origins, self.periods[name])]
+            return np.asarray(self.periods[name])
         # A column that was not trained on: at each origin only the past may tell its period.
-        looks = (origins + 1) // PERIOD_EVERY * PERIOD_EVERY
-        found = {
-            look: self._find(values[max(0, look - PERIOD_MEMORY) : look])
-            for look in np.unique(looks)
-        }
-        keys = [found[look] for look in looks]
-        edges = [n for n in range(1, len(keys)) if keys[n] != keys[n - 1]]
-        parts = np.split(origins, edges)
-        return [(part, keys[start]) for part, start in zip(parts, [0, *edges], strict=True)]
+        looks, places = np.unique((origins + 1) // PERIOD_EVERY, return_inverse=True)
+        ends = looks * PERIOD_EVERY
+        return np.array([self._find(values[max(0, n - PERIOD_MEMORY) : n]) for n in ends])[places]
 
 
 #: How frames become inputs and outputs become values.
@@ -283,17 +271,17 @@ def encoding_for(settings: Hyperparameters, window: str | None) -> Encoding:
 
 def typical_targets(encoding: ScaleFree, frame: pd.DataFrame, origins: np.ndarray) -> np.ndarray:
     """Return the mean size of a frame's targets in spreads: `(horizon,)`, for `step_scale`."""
-    sizes = []
-    for name in frame.columns:
-        inputs = encoding._inputs(frame, name, origins)
-        sizes.append(_typical(_targets(frame, name, origins, inputs, encoding.plan.horizon)))
+    sizes = [
+        _typical(_targets(frame[name], origins, inputs, encoding.plan.horizon))
+        for name, inputs in zip(frame.columns, encoding.inputs(frame, origins), strict=True)
+    ]
     return np.asarray(np.nanmedian(np.stack(sizes), axis=0))
 
 
 def _targets(
-    frame: pd.DataFrame, name: Any, origins: np.ndarray, inputs: ColumnInputs, horizon: int
+    column: pd.Series, origins: np.ndarray, inputs: ColumnInputs, horizon: int
 ) -> np.ndarray:
-    return targets(frame[name].to_numpy(dtype=np.float64), origins, inputs, horizon)
+    return targets(column.to_numpy(dtype=np.float64), origins, inputs, horizon)
 
 
 def _typical(wanted: np.ndarray) -> np.ndarray:

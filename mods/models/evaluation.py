@@ -8,7 +8,6 @@ too, learn anew from all that lies before it: a backtest with rolling origins.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -147,8 +146,8 @@ class Evaluation:
             "keys": list(part.keys),
             "smape": {
                 name: {
-                    str(step): [[_finite(v) for v in row] for row in values[:, place]]
-                    for place, step in enumerate(self.steps)
+                    str(step): rows
+                    for step, rows in zip(self.steps, _listed(values.swapaxes(0, 1)), strict=True)
                     if name == "model" or step in self.rung_steps(name)
                 }
                 for name, values in part.smape.items()
@@ -158,11 +157,9 @@ class Evaluation:
     def _by_step(
         self, scores: Scores, steps: Sequence[int]
     ) -> dict[str, dict[str, list[float | None]]]:
+        listed = {metric: _listed(scores[metric]) for metric in METRICS}
         return {
-            str(step): {
-                metric: [_finite(value) for value in scores[metric][self.steps.index(step)]]
-                for metric in METRICS
-            }
+            str(step): {metric: rows[self.steps.index(step)] for metric, rows in listed.items()}
             for step in steps
         }
 
@@ -186,19 +183,17 @@ def cube(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, np.ndar
     values
         `(3, origins, steps, columns)`: forecast, lower, upper; NaN where there is no row.
     """
-    origins = pd.Index(table["origin"].drop_duplicates().sort_values())
-    steps = np.unique(table["step"].to_numpy(dtype=np.int64))
-    values = np.full((3, len(origins), len(steps), len(columns)), np.nan)
-    column = pd.Index(columns).get_indexer(pd.Index(table["column"]))
+    origin, origins = pd.factorize(table["origin"], sort=True)
+    step, steps = pd.factorize(table["step"].to_numpy(dtype=np.int64), sort=True)
+    # Names are compared once each and not in every row.
+    named, names = pd.factorize(table["column"])
+    column = pd.Index(columns).get_indexer(names)[named]
     inside = column >= 0
-    place = (
-        origins.get_indexer(pd.Index(table["origin"]))[inside],
-        np.searchsorted(steps, table["step"].to_numpy()[inside]),
-        column[inside],
-    )
+    place = origin[inside], step[inside], column[inside]
+    values = np.full((3, len(origins), len(steps), len(columns)), np.nan)
     for row, name in enumerate(("forecast", "lower", "upper")):
         values[row][place] = table[name].to_numpy(dtype=np.float64)[inside]
-    return origins, steps, values
+    return pd.Index(origins), steps, values
 
 
 def evaluate(
@@ -296,7 +291,8 @@ def evaluate_table(
     refit
         Whether the model did so too, for the record.
     """
-    columns = [str(name) for name in frame.columns if (table["column"] == name).any()]
+    forecast = set(table["column"].unique())
+    columns = [str(name) for name in frame.columns if name in forecast]
     if not columns and len(table):
         raise ModelError(
             f"the model forecasts {table['column'].iloc[0]!r}, which the data have no column for",
@@ -355,5 +351,8 @@ def _actual(values: FloatArray, rows: np.ndarray, steps: np.ndarray) -> FloatArr
     return came
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _listed(values: FloatArray) -> list[Any]:
+    """Return nested lists with null for what is not defined."""
+    listed = values.astype(object)
+    listed[~np.isfinite(values)] = None
+    return list(listed.tolist())

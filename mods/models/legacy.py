@@ -245,7 +245,7 @@ class ImportedModel:
         cube, came = np.full(shape, np.nan), np.full(shape, np.nan)
         cube[:, -1], came[:, -1] = point, actual
         state = Calibration.empty(self._step, coverage=coverage)
-        lower, upper, _ = state.roll(cube, cube, cube, came, columns=self.columns)
+        lower, upper = state.bounds(cube, cube, cube, came, columns=self.columns)
         return lower[:, -1], upper[:, -1]
 
     def _network_output(

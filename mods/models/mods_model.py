@@ -209,7 +209,7 @@ class Model:
         )
         names = [str(name) for name in frame.columns]
         calibration = self._calibration.holding(coverage or self.coverage)
-        low, high, _ = calibration.roll(point, low, high, actual, columns=names)
+        low, high = calibration.bounds(point, low, high, actual, columns=names)
         return forecast_table(frame, origins, point, low, high)
 
     def save(self, path: Path | str) -> None:

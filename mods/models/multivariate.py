@@ -16,7 +16,8 @@ from mods.errors import DataError, did_you_mean
 from mods.models.clock import CALENDAR, calendar
 from mods.models.fitting import Arrays
 from mods.models.hyperparameters import Hyperparameters
-from mods.models.scaling import LARGEST_TARGET, InputPlan, hold, row_windows
+from mods.models.levels import hold
+from mods.models.scaling import LARGEST_TARGET, InputPlan, row_windows
 
 __all__ = ["Multivariate"]
 
@@ -131,17 +132,16 @@ class Multivariate:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return sequence, context, and the last known values `(origins, columns)`."""
         values = frame.to_numpy(dtype=np.float64)
-        parts, last = [], []
+        held, parts = hold(values), []
         for place in range(values.shape[1]):
-            raw, observed = row_windows(values[:, place], origins, self.plan)
+            raw, observed = row_windows(values[:, place], held[:, place], origins, self.plan)
             scaled = (self._seen(raw.T).T - self.centre[place]) / self.unit[place]
             scaled = np.nan_to_num(np.clip(scaled, -_LIMIT, _LIMIT))
             parts += [np.where(observed, scaled, 0.0), observed]
-            last.append(hold(values[:, place])[origins])
         sequence = np.stack(parts, axis=-1).astype(np.float32)
         times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
         context = calendar(times, origins, self.plan.utc_offset).astype(np.float32)
-        return sequence, context, np.stack(last, axis=1)
+        return sequence, context, held[origins]
 
     def decode(self, outputs: np.ndarray, last: Any) -> np.ndarray:
         """Return values `(origins, horizon, columns, quantiles)` from the network's outputs."""
@@ -193,8 +193,7 @@ class Multivariate:
         ahead: np.ndarray = padded[origins[:, None] + steps]
         if not self.plan.model_delta:
             return ahead - self.centre
-        last = np.stack([hold(column) for column in values.T], axis=1)
-        change: np.ndarray = ahead - last[origins][:, None]
+        change: np.ndarray = ahead - hold(values)[origins][:, None]
         return change
 
 

@@ -14,7 +14,7 @@ so that differences are zero, and a channel of its own says what was observed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mods.models.clock import CALENDAR, calendar
+from mods.models.levels import Levels
 
 __all__ = [
     "CHANNELS",
@@ -31,8 +32,6 @@ __all__ = [
     "InputPlan",
     "column_inputs",
     "context_names",
-    "hold",
-    "joined",
     "put_back",
     "row_windows",
     "targets",
@@ -40,17 +39,10 @@ __all__ = [
 
 #: The channels of a window, in order.
 CHANNELS = ("level", "change", "slot", "observed")
-#: Windows over which level and spread are taken.
-MEMORY = 144
-#: The share of the recent mean below which values count as about zero.
-FLOOR_SHARE = 0.1
-#: The smallest spread; a constant column has no other.
-MIN_SPREAD = 1e-3
 #: How many earlier periods a seasonal median takes: for any column, and for those of a model.
 CYCLES, OWN_CYCLES = 5, 12
 #: Rows before the origin that are looked at, at most: five weeks of ten-minute windows.
 LOOKBACK = 5 * 1008
-SLOT_DECAY = 0.95  # of an earlier slot's weight in how far the newest one departs
 #: Recent windows whose distance to the seasonal values is an input.
 RECENT = 6
 #: Targets are limited to so many typical ones, so that no outage decides when to stop.
@@ -123,15 +115,6 @@ class ColumnInputs:
         return ColumnInputs(**{name: value[places] for name, value in vars(self).items()})
 
 
-def joined(parts: Sequence[ColumnInputs]) -> ColumnInputs:
-    """Return inputs of one column at origins that follow each other as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return ColumnInputs(
-        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
-    )
-
-
 def context_names(plan: InputPlan) -> list[str]:
     """Return the names of the context's features, in order.
 
@@ -154,56 +137,64 @@ def column_inputs(
     values: np.ndarray,
     origins: np.ndarray,
     plan: InputPlan,
-    periods: tuple[int, ...],
+    periods: Sequence[np.ndarray | Sequence[int]],
     times: pd.DatetimeIndex | None = None,
-) -> ColumnInputs:
-    """Return the inputs of one column at the given origins.
+) -> Iterator[ColumnInputs]:
+    """Yield the inputs of each column at the given origins.
 
     Parameters
     ----------
     values
-        `(rows,)`, float64; NaN where missing.
+        `(rows, columns)`, float64; NaN where missing.
     origins
         `(windows,)`, int, ascending: positions of the last window seen, each at least
         `sequence_len - 1`.
     plan
         What the inputs are made of.
     periods
-        Windows of the seasonal inputs (see `seasonality.seasonal_periods`), 0 for none.
+        For each column the windows of its seasonal inputs (see `seasonality.seasonal_periods`),
+        0 for none: `(3,)`, or `(windows, 3)` where they are not the same at all origins.
     times
         Window starts of the rows; None where the data carry none, and then the calendar
         inputs are masked.
     """
-    known = np.isfinite(values)
-    held = hold(values)
-    floor = FLOOR_SHARE * _recent_mean(np.abs(values), MEMORY)[origins]
-    safe = np.where(floor > 0, floor, 1.0)
-    spread = _spread(held)[origins]
+    levels = Levels.of(values, plan.slots)
+    around = calendar(times, origins, plan.utc_offset)
+    for place, own in enumerate(periods):
+        yield _inputs(levels.column(place), origins, plan, own, around)
 
-    raw, observed = row_windows(values, origins, plan)
+
+def _inputs(
+    levels: Levels,
+    origins: np.ndarray,
+    plan: InputPlan,
+    periods: np.ndarray | Sequence[int],
+    around: np.ndarray,
+) -> ColumnInputs:
+    floor, spread = levels.floor[origins], levels.spread[origins]
+    safe = np.where(floor > 0, floor, 1.0)
+    raw, observed = row_windows(levels.values, levels.held, origins, plan)
     z = np.arcsinh(raw / safe[:, None])
     anchor = z[:, -1] if plan.model_delta else z.mean(axis=1)
-    slot = _slot_departure(values, plan.slots)
     sequence = np.zeros((len(origins), plan.sequence_len, len(CHANNELS)), dtype=np.float32)
     sequence[:, :, 0] = _limit((z - anchor[:, None]) / (_LEVEL * spread[:, None]))
     if plan.model_delta:
         sequence[:, 1:, 1] = _limit(np.diff(z, axis=1) / spread[:, None])
     scale = np.maximum(np.abs(raw[:, -1]), safe) * spread
-    departures = _rows(slot, origins, plan.sequence_len)
+    departures = _rows(levels.slot, origins, plan.sequence_len)
     sequence[:, :, 2] = _limit(departures / scale[:, None])
     sequence[:, :, 3] = observed
 
     parts = [_roll_off(raw[:, -1], departures, safe, plan) / (_CHANGE * spread[:, None])]
-    for period in periods:
-        parts += _seasonal(values, held, origins, period, safe, spread, plan)
-    parts.append(calendar(times, origins, plan.utc_offset))
+    every = np.broadcast_to(periods, (len(origins), len(PERIODS)))
+    parts += [_seasonal(levels, origins, each, safe, spread, plan) for each in every.T]
     return ColumnInputs(
         sequence=sequence,
-        context=np.concatenate([_limit(p) for p in parts], axis=1, dtype=np.float32),
+        context=_limit(np.concatenate([*parts, around], axis=1)),
         anchor=anchor,
         spread=spread,
         floor=floor,
-        signed=(np.minimum.accumulate(np.where(known, values, np.inf)) < 0)[origins],
+        signed=levels.signed[origins],
     )
 
 
@@ -244,43 +235,14 @@ def targets(
     return relative
 
 
-def hold(values: np.ndarray) -> np.ndarray:
-    """Return the values with the last known one held over gaps; NaN before the first."""
-    last = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), -1))
-    return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
-
-
-def _recent_mean(values: np.ndarray, memory: int) -> np.ndarray:
-    """Return the mean of the last `memory` rows' known values; NaN where there are none."""
-    frame = pd.Series(values)
-    recent = frame.rolling(memory, min_periods=1).mean().to_numpy()
-    # After an outage longer than the memory, the mean of all that was seen has to do.
-    ever = frame.expanding(min_periods=1).mean().to_numpy()
-    mean: np.ndarray = np.where(recent > 1e-9 * ever, recent, ever)
-    return mean
-
-
-def _spread(held: np.ndarray) -> np.ndarray:
-    """Return the typical change of `z` from one window to the next, `(rows,)`."""
-    floor = FLOOR_SHARE * _recent_mean(np.abs(held), MEMORY)
-    safe = np.where(floor > 0, floor, 1.0)
-    change = np.zeros(len(held))
-    change[1:] = np.abs(np.arcsinh(held[1:] / safe[1:]) - np.arcsinh(held[:-1] / safe[1:]))
-    rolling = pd.Series(change).rolling(MEMORY, min_periods=1)
-    # The median resists bursts; a share of the mean serves series that change rarely.
-    typical = np.maximum(rolling.median().to_numpy(), 0.25 * rolling.mean().to_numpy())
-    spread: np.ndarray = np.maximum(np.nan_to_num(typical), MIN_SPREAD)
-    return spread
-
-
 def row_windows(
-    values: np.ndarray, origins: np.ndarray, plan: InputPlan
+    values: np.ndarray, held: np.ndarray, origins: np.ndarray, plan: InputPlan
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the windows' values, gaps held, and what of them was observed.
 
-    Both are `(windows, sequence_len)`.
+    Both are `(windows, sequence_len)`; `held` is `levels.hold(values)`, both `(rows,)`.
     """
-    raw = _rows(hold(values), origins, plan.sequence_len)
+    raw = _rows(held, origins, plan.sequence_len)
     observed = _rows(np.isfinite(values), origins, plan.sequence_len)
     if plan.interpolate:
         raw, observed = _interpolate(raw, observed)
@@ -306,23 +268,6 @@ def _interpolate(raw: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.
     return filled, observed | inside
 
 
-def _slot_departure(values: np.ndarray, slots: int) -> np.ndarray:
-    """Return how far each window's newest slot departs from the slots before it, `(rows,)`.
-
-    A window is a sum of `slots` slots, so `x[t] - x[t-1] = s[t] - s[t-slots]`: from the
-    changes alone, `s[t]` less the weighted mean of the slots `slots, 2*slots, ...` earlier
-    follows by `e[t] = decay * (e[t-slots] + x[t] - x[t-1])`.
-    """
-    change = np.zeros(len(values))
-    change[1:] = np.nan_to_num(np.diff(values))
-    size = -(-len(values) // slots)
-    grid = np.resize(np.append(change, np.zeros(slots)), size * slots).reshape(size, slots)
-    for row in range(size):
-        before = grid[row - 1] if row else 0.0
-        grid[row] = SLOT_DECAY * (before + grid[row])
-    return grid.ravel()[: len(values)]
-
-
 def _roll_off(
     last: np.ndarray, departures: np.ndarray, safe: np.ndarray, plan: InputPlan
 ) -> np.ndarray:
@@ -339,32 +284,48 @@ def _roll_off(
 
 
 def _seasonal(
-    values: np.ndarray,
-    held: np.ndarray,
+    levels: Levels,
     origins: np.ndarray,
-    period: int,
+    periods: np.ndarray,
     safe: np.ndarray,
     spread: np.ndarray,
     plan: InputPlan,
-) -> list[np.ndarray]:
-    """Return the change that earlier periods saw from here on, and the recent gaps to them."""
-    ahead, count = plan.horizon, len(origins)
-    cycles = min(plan.cycles, LOOKBACK // period) if period > ahead else 0
-    if cycles == 0:
-        return [np.zeros((count, 2 * (ahead + RECENT) + 1))]
-    padded = np.concatenate([np.full(cycles * period, np.nan), values, np.full(ahead, np.nan)])
-    size = len(values) + ahead
-    starts = [(cycles - m) * period for m in range(1, cycles + 1)]
-    earlier = np.stack([padded[start : start + size] for start in starts])
-    parts = []
-    recent = np.arcsinh(_rows(held, origins, RECENT) / safe[:, None])
-    for line in (earlier[0], _median(earlier)):
-        z = np.arcsinh(_rows(line, origins + ahead, ahead + RECENT) / safe[:, None])
-        now = z[:, RECENT - 1 : RECENT]
-        parts.append(np.nan_to_num((z[:, RECENT:] - now) / (_CHANGE * spread[:, None])))
-        parts.append(np.nan_to_num((recent - z[:, :RECENT]) / (_LEVEL * spread[:, None])))
-    known = np.isfinite(_rows(earlier[0], origins + ahead, ahead + RECENT)).mean(axis=1)
-    return [*parts, known[:, None]]
+) -> np.ndarray:
+    """Return the change that earlier periods saw from here on, and the recent gaps to them.
+
+    `(windows, 2 * (horizon + RECENT) + 1)`; `periods` is `(windows,)`.
+    """
+    length = plan.horizon + RECENT
+    inputs = np.zeros((len(origins), 2 * length + 1))
+    recent = np.arcsinh(_rows(levels.held, origins, RECENT) / safe[:, None])
+    for period in np.unique(periods):
+        earlier = _earlier(levels.values, int(period), plan)
+        if len(earlier) == 0:
+            continue
+        here = np.flatnonzero(periods == period)
+        ends, units = origins[here] + plan.horizon, spread[here, None]
+        parts = []
+        for line in (earlier[0], _median(earlier)):
+            z = np.arcsinh(_rows(line, ends, length) / safe[here, None])
+            now = z[:, RECENT - 1 : RECENT]
+            parts.append((z[:, RECENT:] - now) / (_CHANGE * units))
+            parts.append((recent[here] - z[:, :RECENT]) / (_LEVEL * units))
+        known = np.isfinite(_rows(earlier[0], ends, length)).mean(axis=1)
+        inputs[here] = np.concatenate([*parts, known[:, None]], axis=1)
+    return inputs
+
+
+def _earlier(values: np.ndarray, period: int, plan: InputPlan) -> np.ndarray:
+    """Return the values one period before each row, two periods, and so on, as far as they reach.
+
+    `(periods, rows + horizon)`, NaN where there is none.
+    """
+    size = len(values) + plan.horizon
+    cycles = min(plan.cycles, LOOKBACK // period, (size - 1) // period) if period else 0
+    earlier = np.full((cycles if period > plan.horizon else 0, size), np.nan)
+    for cycle, line in enumerate(earlier, 1):
+        line[cycle * period :] = values[: size - cycle * period]
+    return earlier
 
 
 def _median(lines: np.ndarray) -> np.ndarray:
@@ -390,5 +351,6 @@ def _rows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
 
 def _limit(values: np.ndarray) -> np.ndarray:
     """Return the values within limits that a network can bear, float32."""
-    limited: np.ndarray = np.nan_to_num(np.clip(values, -_LIMIT, _LIMIT)).astype(np.float32)
+    limited: np.ndarray = np.clip(values, -_LIMIT, _LIMIT).astype(np.float32)
+    limited[np.isnan(limited)] = 0.0
     return limited

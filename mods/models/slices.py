@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,27 +59,31 @@ def slice_errors(
     if targets is not None:
         hour = targets.hour.to_numpy().reshape(actual.shape[:2])
         part = np.repeat(hour[..., None], actual.shape[2], axis=2)
-        found.append(_slices("hour", tuple(range(24)), part, forecasts, actual))
+        found.append(_slices("hour", range(24), part, forecasts, actual))
     part = np.repeat(_fifths(level)[:, None], actual.shape[1], axis=1)
-    found.append(_slices("level", tuple(range(1, LEVELS + 1)), part, forecasts, actual))
+    found.append(_slices("level", range(1, LEVELS + 1), part, forecasts, actual))
     return found
 
 
 def _slices(
     kind: str,
-    keys: tuple[int, ...],
+    keys: range,
     part: np.ndarray,
     forecasts: Mapping[str, FloatArray],
     actual: FloatArray,
 ) -> Slices:
-    terms = {name: _terms(forecast, actual) for name, forecast in forecasts.items()}
+    shape = (len(keys), *actual.shape[1:])
+    # Where each term belongs in an array of `shape`, flat.
+    place = (part - keys[0]) * actual[0].size + np.arange(actual[0].size).reshape(shape[1:])
     smape: dict[str, FloatArray] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of an empty part is NaN
-        for name, term in terms.items():
-            rows = [np.nanmean(np.where(part == key, term, np.nan), axis=0) for key in keys]
-            smape[name] = 100 * np.stack(rows)
-    return Slices(kind, keys, smape)
+    for name, forecast in forecasts.items():
+        terms = _terms(forecast, actual)
+        known = np.isfinite(terms) & (part >= keys[0])
+        count = np.bincount(place[known], minlength=np.prod(shape))
+        total = np.bincount(place[known], terms[known], minlength=np.prod(shape))
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        smape[name] = 100 * mean.reshape(shape)
+    return Slices(kind, tuple(keys), smape)
 
 
 def _terms(forecast: FloatArray, actual: FloatArray) -> FloatArray:
