@@ -56,7 +56,7 @@ class Recipe:
     """
 
     settings: Hyperparameters
-    networks: int = 1600
+    networks: int = 4000
     windows: int = 2100
     origins: int = 100
     seed: int = 20_000
@@ -74,7 +74,14 @@ CHECKPOINTS = {
         )
     ),
     "model_default_gpu": Recipe(
-        Hyperparameters(model_type="LSTM", blocks=128, num_epochs=8, epochs_patience=8)
+        Hyperparameters(
+            model_type="LSTM",
+            blocks=128,
+            num_epochs=6,
+            epochs_patience=6,
+            batch_size=512,
+            learning_rate=2e-3,
+        )
     ),
 }
 
