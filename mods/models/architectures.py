@@ -16,7 +16,7 @@ from typing import Any
 
 from mods.models.hyperparameters import Hyperparameters
 
-__all__ = ["ARCHITECTURES", "build_network"]
+__all__ = ["ARCHITECTURES", "build_network", "grown"]
 
 #: A symbolic Keras tensor; Keras is imported only where a network is built.
 Tensor = Any
@@ -201,6 +201,37 @@ def build_network(
         followed = layers.Reshape((told, 1, 1))(layers.Multiply()([trust, layers.Flatten()(rest)]))
     said = _quantiles(x, settings.horizon, columns, followed)
     return _renamed(keras.Model([sequence, around], said))
+
+
+def grown(network: Any, settings: Hyperparameters, **shape: int) -> Any:
+    """Return the network with more features at the end of its context, which tell it nothing yet.
+
+    Parameters
+    ----------
+    network
+        As `build_network` made it of the same settings, trained or not; it is left as it is.
+    settings, **shape
+        What `build_network` is to be told; only `context` may differ, and be larger.
+
+    Returns
+    -------
+    keras.Model
+        It says what `network` says, until the new features' weights are learned.
+    """
+    import numpy as np
+
+    larger = build_network(settings, **shape)
+    more = shape["context"] - network.inputs[1].shape[1]
+    weights = []
+    for old, new in zip(network.get_weights(), larger.get_weights(), strict=True):
+        if old.shape != new.shape:
+            # The head's first layer: the context comes last, and once more squashed.
+            none = np.zeros((more, old.shape[1]), old.dtype)
+            once, squashed = np.split(old, 2)
+            old = np.concatenate([once, none, squashed, none])
+        weights.append(old)
+    larger.set_weights(weights)
+    return larger
 
 
 def _renamed(network: Any) -> Any:

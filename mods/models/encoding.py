@@ -117,10 +117,15 @@ class ScaleFree:
             }
 
     def speak_as(self, other: ScaleFree) -> None:
-        """Take over what a network's inputs and outputs mean that is trained already."""
-        self.step_scale, self.identities = other.step_scale, other.identities
-        self.phases = other.phases
+        """Take over what a network's inputs and outputs mean that is trained already.
+
+        A network that knows no column by itself grows, and learns those of the training part;
+        the several of `auto` do not.
+        """
+        self.step_scale = other.step_scale
         self.plan = replace(self.plan, cycles=other.plan.cycles)
+        if other.identities or self._settings.model_type == "auto":
+            self.identities, self.phases = other.identities, other.phases
 
     def select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame as it is: every column can be forecast."""

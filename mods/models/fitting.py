@@ -25,7 +25,7 @@ from mods.models.hyperparameters import Hyperparameters
 from mods.models.quiet import load_tensorflow
 from mods.models.trainings import Epoch, tell_epoch
 
-__all__ = ["Arrays", "Progress", "fit_network", "quantiles_of", "quieten", "seeded"]
+__all__ = ["Arrays", "Progress", "fit_network", "judge", "quantiles_of", "quieten", "seeded"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,6 @@ def fit_network(
     resume: bool = False,
     progress: bool = True,
     label: str = "training",
-    continued: bool = False,
     keep_interrupted: bool = False,
 ) -> Progress:
     """Train a network in place; it ends with the weights that were best on the validation part.
@@ -133,8 +132,6 @@ def fit_network(
         Show a bar with loss and time left on stderr.
     label
         What the bar calls it.
-    continued
-        The network is trained already: it stays as it is where training does not improve it.
     keep_interrupted
         At Ctrl-C, stop and keep the best weights so far instead of passing it on.
 
@@ -161,15 +158,13 @@ def fit_network(
     state, best = Progress(), [np.array(w) for w in network.get_weights()]
     if resume and checkpoint is not None and checkpoint.is_file():
         state, best = _restore(checkpoint, network, optimizer)
-    elif continued:
-        state.best_loss = _judge(network, validation)
     bar = _bar(steps * settings.num_epochs, steps * state.epoch, label, progress)
     try:
         for epoch in range(state.epoch, settings.num_epochs):
             if state.epoch - state.best_epoch >= settings.epochs_patience:
                 break
             loss = _run_epoch(network, train, settings, epoch, masks, bar)
-            judged = _judge(network, validation)
+            judged = judge(network, validation)
             _check_loss(loss + judged, epoch)
             state.epoch = epoch + 1
             state.history.append({"loss": loss, "validation_loss": judged})
@@ -191,7 +186,8 @@ def fit_network(
     return state
 
 
-def _judge(network: Any, validation: Arrays) -> float:
+def judge(network: Any, validation: Arrays) -> float:
+    """Return the loss of a network that `fit_network` has trained."""
     inputs = [validation.sequence, validation.context]
     return float(network.evaluate(inputs, validation.target, batch_size=4096, verbose=0))
 

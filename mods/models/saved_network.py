@@ -65,7 +65,13 @@ def network_to_bytes(network: Any) -> bytes:
     """
     with tempfile.TemporaryDirectory(prefix="mods-") as folder:
         path = Path(folder) / "network.keras"
-        network.save(path, include_optimizer=False)
+        # The format stores the optimizer of a network that was compiled, whatever it is told.
+        optimizer = getattr(network, "optimizer", None)
+        network.optimizer = None
+        try:
+            network.save(path)
+        finally:
+            network.optimizer = optimizer
         archive = Archive(path.read_bytes(), "the network")
     config = json.loads(archive.read("config.json"))
     # What is left is what forecasting needs; ids in memory and the date differ at each writing.

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FINE_TUNING", "train"]
 
-#: What a training that goes on from a checkpoint takes where nothing else is said: its first
-#: steps are small, so that it does not forget at once what it knows.
-FINE_TUNING = {"learning_rate": 3e-4, "num_epochs": 6}
+#: What a training that goes on from a checkpoint takes where nothing else is said: a few epochs,
+#: so that it does not forget what it knows, of small batches, for there are often few windows.
+FINE_TUNING = {"learning_rate": 1e-3, "num_epochs": 4, "batch_size": 128}
 
 
 def train(

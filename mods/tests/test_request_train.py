@@ -21,6 +21,7 @@ from mods.models import api, kept_uploads
 from mods.models.api_errors import ServiceError
 from mods.models.kept_uploads import check_identifier, keep_upload, kept_upload
 from mods.models.legacy import ImportedModel, import_bundle
+from mods.models.train import FINE_TUNING
 from mods.tests.running_service import SAMPLE, environment, write_pool
 from mods.tests.test_legacy import COLUMNS, config_of, level_frame, original
 from mods.tests.test_upload_logs import CONN_TSV
@@ -103,7 +104,7 @@ def test_a_training_goes_on_from_a_model_with_what_is_not_said_its_own(folder):
     same = ("sequence_len", "blocks", "model_type", "horizon", "steps_ahead")
     for name in same:
         assert getattr(mine.settings, name) == getattr(begun.settings, name)
-    assert mine.settings.learning_rate == 3e-4
+    assert mine.settings.learning_rate == FINE_TUNING["learning_rate"]
     with pytest.raises(ServiceError, match="blocks is 7, but the model to go on from has"):
         api.train(model_name="other", from_model="default", blocks=7)
     assert not (folder / "models" / "other.zip").exists()

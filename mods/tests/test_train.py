@@ -19,6 +19,7 @@ from mods.errors import ModelError
 from mods.models.fitting import fit_network
 from mods.models.loading import load_model
 from mods.models.mods_model import Model
+from mods.models.train import FINE_TUNING
 from mods.tests.test_mods_model import SMALL, frame_of
 
 pytestmark = pytest.mark.network
@@ -58,7 +59,10 @@ def test_train_writes_a_model_that_forecasts_and_can_be_gone_on_from(home, capsy
     assert main(["train", "--data", "data.csv", "--model", "second.zip", "--from", "first"]) == 0
     assert capsys.readouterr().out.rstrip().endswith("Wrote second.zip.")
     second = Model.load(home / "second.zip")
-    assert second.settings.blocks == 4 and second.settings.learning_rate == 3e-4
+    assert (
+        second.settings.blocks == 4
+        and second.settings.learning_rate == FINE_TUNING["learning_rate"]
+    )
     assert second.config["training"]["from"] == "first"
 
 
@@ -151,7 +155,7 @@ def test_going_on_from_another_network_is_an_error():
 def test_an_interrupted_training_keeps_the_best_so_far_if_asked(tmp_path, monkeypatch):
     from mods.models import fitting
 
-    judge, calls = fitting._judge, []
+    judge, calls = fitting.judge, []
 
     def interrupt(*given):
         calls.append(1)
@@ -159,7 +163,7 @@ def test_an_interrupted_training_keeps_the_best_so_far_if_asked(tmp_path, monkey
             raise KeyboardInterrupt
         return judge(*given)
 
-    monkeypatch.setattr(fitting, "_judge", interrupt)
+    monkeypatch.setattr(fitting, "judge", interrupt)
     assert fit_network is fitting.fit_network
     settings = SMALL | {"num_epochs": 5}
     model = Model("MLP", **settings)
