@@ -281,9 +281,9 @@ def _table(
             "Leave it out.",
         )
     # A model of changes says so in its columns' names.
-    chosen = (table["step"] <= horizon) & (
-        table["column"].str.removesuffix(CHANGE).isin(columns or known)
-    )
+    named = table["column"].unique()
+    wanted = [name for name in named if name.removesuffix(CHANGE) in (columns or known)]
+    chosen = (table["step"] <= horizon) & table["column"].isin(wanted)
     tally.add(int(chosen.sum()))
     return table[chosen].reset_index(drop=True), alarms
 
