@@ -355,15 +355,18 @@ def _with_feedback(
     origins, steps = base.shape[:2]
     margin = base.copy()
     offset = offset.copy()
-    every = np.arange(steps)
-    known = np.isfinite(scores)
+    # Row `t` of these is what comes to be known at origin `t`: of each step the latest target.
+    came = np.full((origins + steps, *base.shape[1:]), np.nan)
+    for step in range(steps):
+        came[step + 1 : step + 1 + origins, step] = scores[:, step]
+    rate = _RATE * np.isfinite(came)
+    bound = np.zeros_like(came)
+    # The margins of one origin lie on a diagonal of `bound`.
+    flat = bound.reshape(-1, *base.shape[2:])
     for origin in range(origins):
-        if origin > 0:
-            reach = min(steps, origin)  # steps whose target has come since the first origin
-            rows, step = origin - 1 - every[:reach], every[:reach]
-            missed = scores[rows, step] > margin[rows, step]
-            offset[:reach] += _RATE * known[rows, step] * (missed - miss_rate)
+        offset += rate[origin] * ((came[origin] > bound[origin]) - miss_rate)
         margin[origin] += offset
+        flat[(origin + 1) * steps : (origin + 1 + steps) * steps : steps + 1] = margin[origin]
     return margin, offset
 
 
