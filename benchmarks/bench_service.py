@@ -1,12 +1,15 @@
 """The service's latency, beside a DEEPaaS module that computes nothing and answers the same bytes.
 
     python benchmarks/bench_service.py [--datapool DAY.zip --day 2019-06-01] [--memory 10000]
+    python benchmarks/bench_service.py --worker
 
 Without a datapool one of twelve simulated days is made.  Everything runs on loopback, in
 one run; each request asks for one day as JSON, of the servers in turn.  `new` requests ask for
 another coverage each, and `other` ones for another range, which begins some windows later, so
-that nothing that was computed before serves them; `again` is the same request once more.  With
-`--memory` it counts the worker's memory over so many predictions instead.
+that nothing that was computed before serves them; `again` is the same request once more.
+
+With `--worker` it prints the processor time of such requests in one process, without a server,
+which a busy machine changes less; with `--memory` the worker's memory over so many predictions.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -100,6 +104,7 @@ def main() -> None:
     parser.add_argument("--datapool", type=Path, help="a folder, or a zip")
     parser.add_argument("--day", default="2024-03-12")
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--worker", action="store_true")
     parser.add_argument("--memory", type=int, metavar="PREDICTIONS")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -114,6 +119,8 @@ def main() -> None:
             shutil.copy(options.datapool, pool)
         if options.memory:
             count_memory(folder, options)
+        elif options.worker:
+            measure_worker(folder, options)
         else:
             measure(folder, options)
 
@@ -198,6 +205,30 @@ def line(what: str, seconds: float, ratio: float, of: str, floor: float, aim: fl
 
 def shown(seconds: float) -> str:
     return f"{seconds * 1000:8.1f} ms"
+
+
+def measure_worker(folder: Path, options: argparse.Namespace) -> None:
+    """Print the processor time that a request takes where it is worked on, all threads together."""
+    os.environ |= environment(folder)
+    from mods.models import api
+
+    api.warm()
+    day = f"<{options.day},{options.day}>"
+    kinds: dict[str, Callable[[int], tuple[str, float]]] = {
+        "new": lambda number: (day, 0.8 + number * 1e-4),
+        "other": lambda number: (other_range(options.day, number), 0.9),
+        "again": lambda _: (day, 0.9),
+    }
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for number in range(options.requests):
+        for kind, asked in kinds.items():
+            time_range, coverage = asked(number)
+            begun = time.process_time()
+            api.predict(time_range=time_range, coverage=coverage)
+            taken[kind].append(time.process_time() - begun)
+    for kind, each in taken.items():
+        each = each[1:]  # the first compiles
+        print(f"{kind:<6} median {shown(statistics.median(each))}, least {shown(min(each))}")
 
 
 def count_memory(folder: Path, options: argparse.Namespace) -> None:
