@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.indexers import BaseIndexer
+
+from mods.models.rolling import rolling_quantile
 
 __all__ = ["Calibration"]
 
@@ -273,20 +273,10 @@ class Calibration:
         prior, offset = self._start(columns, point.shape[1])
         scores = _scores(point, lower, upper, actual)
         seen = np.concatenate([prior.astype(np.float64), scores])
-        base = _lagged(self._rolling(seen, len(prior) - 1), len(prior), len(scores))
+        rolled = rolling_quantile(seen, self._level, window=self.window, first=len(prior) - 1)
+        base = _lagged(rolled, len(prior), len(scores))
         margin, offset = _with_feedback(base, scores, offset, (1 - self.coverage) / 2)
         return margin, seen, offset
-
-    def _rolling(self, seen: FloatArray, first: int) -> FloatArray:
-        """Return each row's quantile over the window that ends there, NaN where there is none.
-
-        It is NaN before row `first` too, where nobody asks for it.
-        """
-        # All as one series: to begin with each anew costs pandas more than the quantiles.
-        flat = pd.Series(seen.reshape(len(seen), -1).ravel(order="F"))
-        windows = _OneAfterTheOther(window_size=self.window, rows=len(seen), first=first)
-        rolled = flat.rolling(windows, min_periods=1).quantile(self._level, interpolation="higher")
-        return rolled.to_numpy().reshape(-1, len(seen)).T.reshape(seen.shape)
 
     def _learned(self, seen: FloatArray, offset: FloatArray, columns: Sequence[str]) -> Calibration:
         latest = seen[-self.window :]
@@ -298,34 +288,6 @@ class Calibration:
             offset=offset,
             pooled=_thinned(every),
         )
-
-
-class _OneAfterTheOther(BaseIndexer):
-    """Windows in several series of `rows` rows each that lie one after the other.
-
-    They are empty before row `first` of a series.
-    """
-
-    rows: int
-    first: int
-    window_size: int
-
-    def get_window_bounds(
-        self,
-        num_values: int = 0,
-        min_periods: int | None = None,
-        center: bool | None = None,
-        closed: str | None = None,
-        step: int | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return where the window that ends with each value starts, and where it ends."""
-        del min_periods, center, closed, step
-        value = np.arange(num_values, dtype=np.int64)
-        place = value % self.rows
-        begin, end = value - place, value + 1
-        early = place < self.first
-        start = np.where(early, begin, np.maximum(end - self.window_size, begin))
-        return start, np.where(early, begin, end)
 
 
 def _scale(point: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
