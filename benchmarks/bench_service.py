@@ -1,11 +1,15 @@
 """The service's latency, beside a DEEPaaS module that computes nothing and answers the same bytes.
 
     python benchmarks/bench_service.py [--datapool DAY.zip --day 2019-06-01] [--memory 10000]
+    python benchmarks/bench_service.py --worker
 
 Without a datapool one of twelve simulated days is made.  Everything runs on loopback, in
 one run; each request asks for one day as JSON, of the servers in turn.  `new` requests ask for
-another coverage each, so that nothing that was computed before serves them; `again` is the same
-request once more.  With `--memory` it counts the worker's memory over so many predictions instead.
+another coverage each, and `other` ones for another range, which begins some windows later, so
+that nothing that was computed before serves them; `again` is the same request once more.
+
+With `--worker` it prints the processor time of such requests in one process, without a server,
+which a busy machine changes less; with `--memory` the worker's memory over so many predictions.
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +64,14 @@ class Latency:
     ready: float
     first: float = 0.0
     new: list[float] = field(default_factory=list)
+    other: list[float] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
     answer: str = ""
 
-    def ask(self, day: str, coverage: float) -> tuple[float, str]:
-        """Ask for a day; return the seconds that it took, and the answer."""
+    def ask(self, time_range: str, coverage: float) -> tuple[float, str]:
+        """Ask for a range; return the seconds that it took, and the answer."""
         begun = time.perf_counter()
-        asked = {"time_range": f"<{day},{day}>", "coverage": str(coverage)}
+        asked = {"time_range": time_range, "coverage": str(coverage)}
         answer = self.session.post(self.url, params=asked, timeout=120)
         took = time.perf_counter() - begun
         answer.raise_for_status()
@@ -80,11 +87,24 @@ class Latency:
         return float(taken[int(0.99 * (len(taken) - 1))])
 
 
+def other_range(day: str, number: int) -> str:
+    """Return a range of about a day, of windows that slide by ten minutes; never one twice.
+
+    It begins up to 35 windows later than the day: so long a history a forecast needs, so that
+    also where the datapool holds nothing else as many windows can be forecast.
+    """
+    slide = timedelta(minutes=10)
+    begin = datetime.fromisoformat(day) + (1 + number % 35) * slide
+    end = begin + timedelta(days=1) - number // 35 * slide
+    return f"<{begin.isoformat()},{end.isoformat()})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--datapool", type=Path, help="a folder, or a zip")
     parser.add_argument("--day", default="2024-03-12")
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--worker", action="store_true")
     parser.add_argument("--memory", type=int, metavar="PREDICTIONS")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -99,6 +119,8 @@ def main() -> None:
             shutil.copy(options.datapool, pool)
         if options.memory:
             count_memory(folder, options)
+        elif options.worker:
+            measure_worker(folder, options)
         else:
             measure(folder, options)
 
@@ -106,6 +128,7 @@ def main() -> None:
 def measure(folder: Path, options: argparse.Namespace) -> None:
     with ExitStack() as open_ones:
         found: dict[str, Latency] = {}
+        day = f"<{options.day},{options.day}>"
         # Whoever starts first would pay alone for reading TensorFlow from the disk.
         subprocess.run([sys.executable, "-c", "import tensorflow"], check=True, capture_output=True)
 
@@ -117,7 +140,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
             module = "nothing" if name == "nothing" else "mods"
             url = f"{service.url}/v2/models/{module}/predict/"
             found[name] = Latency(url, requests.Session(), ready)
-            found[name].first, found[name].answer = found[name].ask(options.day, 0.9)
+            found[name].first, found[name].answer = found[name].ask(day, 0.9)
 
         started("deepaas-run", running(folder, "--model-name", "mods"))
         started("mods serve", serving(folder))
@@ -126,20 +149,22 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         # In turn, so that whatever else the machine does meets all of them.
         for number in range(options.requests):
             for latency in found.values():
-                latency.new.append(latency.ask(options.day, 0.8 + number * 1e-4)[0])
+                latency.new.append(latency.ask(day, 0.8 + number * 1e-4)[0])
+            for latency in found.values():
+                latency.other.append(latency.ask(other_range(options.day, number), 0.9)[0])
         for number in range(options.requests + 1):
             for latency in found.values():
-                took = latency.ask(options.day, 0.9)[0]
+                took = latency.ask(day, 0.9)[0]
                 if number:
                     latency.again.append(took)
     nothing = found.pop("nothing")
     tensorflow, told = starts(folder)
-    base = statistics.median(nothing.new + nothing.again)
+    base = statistics.median(nothing.new + nothing.other + nothing.again)
     print(f"a module that does nothing: median {shown(base)}, 99 % {shown(nothing.late('again'))}")
     print(f"its start {shown(nothing.ready)}; import tensorflow {shown(tensorflow)}")
     for name, latency in found.items():
         print(f"\n{name}")
-        for kind in ("new", "again"):
+        for kind in ("new", "other", "again"):
             median, late = latency.median(kind), latency.late(kind)
             line("median, " + kind, median, median / base, "times nothing's", 4, 2)
             line("99 %, " + kind, late, late / median, "times our median", 3)
@@ -180,6 +205,30 @@ def line(what: str, seconds: float, ratio: float, of: str, floor: float, aim: fl
 
 def shown(seconds: float) -> str:
     return f"{seconds * 1000:8.1f} ms"
+
+
+def measure_worker(folder: Path, options: argparse.Namespace) -> None:
+    """Print the processor time that a request takes where it is worked on, all threads together."""
+    os.environ |= environment(folder)
+    from mods.models import api
+
+    api.warm()
+    day = f"<{options.day},{options.day}>"
+    kinds: dict[str, Callable[[int], tuple[str, float]]] = {
+        "new": lambda number: (day, 0.8 + number * 1e-4),
+        "other": lambda number: (other_range(options.day, number), 0.9),
+        "again": lambda _: (day, 0.9),
+    }
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for number in range(options.requests):
+        for kind, asked in kinds.items():
+            time_range, coverage = asked(number)
+            begun = time.process_time()
+            api.predict(time_range=time_range, coverage=coverage)
+            taken[kind].append(time.process_time() - begun)
+    for kind, each in taken.items():
+        each = each[1:]  # the first compiles
+        print(f"{kind:<6} median {shown(statistics.median(each))}, least {shown(min(each))}")
 
 
 def count_memory(folder: Path, options: argparse.Namespace) -> None:

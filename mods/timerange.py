@@ -227,13 +227,13 @@ def select(
                 f"range {include!r} holds no row of the data",
                 f"a range that overlaps {_extent(frame)}",
             )
-    if chosen.isna().all(axis=None):
+    if not chosen.notna().to_numpy().any():
         where = "the data hold" if include is None else f"range {include!r} holds"
         raise RangeError(f"{where} no value, only missing ones", "at least one known value")
     for text in [exclude] if isinstance(exclude, str) else exclude:
         mask = parse_range(text, chosen.index).mask(chosen.index)
         chosen = chosen.mask(pd.Series(mask, index=chosen.index), axis=0)
-    if chosen.isna().all(axis=None):
+    if not chosen.notna().to_numpy().any():
         raise RangeError("nothing is left after leaving ranges out", mend="Leave out less.")
     return chosen
 

@@ -11,7 +11,7 @@ second or so, and what is not kept cannot go stale.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -35,7 +35,7 @@ _MAX_WINDOWS = 50_000_000
 
 
 def read_datapool(
-    path: Path | str,
+    path: Path | str | Sequence[DayFile],
     *,
     query: str | None = None,
     window: str | None = None,
@@ -47,7 +47,7 @@ def read_datapool(
     Parameters
     ----------
     path
-        A folder or a zip.
+        A folder or a zip, or what `day_files` listed of one.
     query
         The selection query; `mods.config.DEFAULT_QUERY` by default.
     window
@@ -84,7 +84,7 @@ def read_datapool(
     """
     wanted = parse_query(config.DEFAULT_QUERY if query is None else query)
     chosen_range = None if time_range is None else TimeRange.parse(time_range)
-    listed = day_files(path)
+    listed = day_files(path) if isinstance(path, Path | str) else path
     chosen = _choose_window(listed, window)
     files = [file for file in listed if file.window == chosen.name]
     wanted.check_protocols(file.protocol for file in files)
@@ -103,7 +103,7 @@ def read_day(file: DayFile) -> pl.DataFrame:
     return parse_day(file.read(), file)
 
 
-def _choose_window(files: list[DayFile], window: str | None) -> Window:
+def _choose_window(files: Sequence[DayFile], window: str | None) -> Window:
     known = sorted({file.window for file in files})
     if window is not None:
         chosen = Window.parse(window)
@@ -211,8 +211,8 @@ def _grid(series: dict[str, pl.DataFrame], wanted: SelectionQuery, window: Windo
     values = np.full((total, len(wanted.columns)), np.nan)
     for place, selected in enumerate(wanted.columns):
         _fill(values[:, place], series[selected.protocol], selected, first, slide)
-    times = pd.to_datetime(first + np.arange(total) * slide, unit="us", utc=True)
-    index = pd.DatetimeIndex(times, name="window_start")
+    starts_at = (first + np.arange(total) * slide).astype("datetime64[us]")
+    index = pd.DatetimeIndex(starts_at, name="window_start").tz_localize("UTC")
     return pd.DataFrame(values, columns=wanted.names, index=index)
 
 
@@ -221,4 +221,4 @@ def _fill(
 ) -> None:
     if selected.column in table.columns:
         places = (table["window_start"].to_numpy() - first) // slide
-        values[places] = table[selected.column].fill_null(np.nan).to_numpy() / selected.divisor
+        values[places] = table[selected.column].to_numpy() / selected.divisor  # null is NaN

@@ -20,7 +20,7 @@ from pathlib import Path
 from mods.dataset.archive import MAX_MEMBER, Archive
 from mods.errors import DataError, ModsError, ModsWarning, NotFoundError
 
-__all__ = ["DayFile", "day_files", "extent", "is_datapool", "read_all"]
+__all__ = ["DayFile", "day_files", "extent", "is_datapool", "read_all", "summary"]
 
 _NAME = re.compile(
     r"(?:^|/)(?P<protocol>[A-Za-z0-9_-]+)/(?P<year>\d{4})/(?P<month>\d\d)/(?P<day>\d\d)/"
@@ -222,7 +222,18 @@ def _plain(path: Path) -> bytes:
 
 
 def extent(pool: Path | str) -> list[dict[str, object]]:
-    """Summarise a datapool without opening its files, by protocol and window.
+    """Summarise a datapool without opening its files; see `summary`.
+
+    Raises
+    ------
+    NotFoundError, DataError
+        Where there is no datapool, or a zip of it is damaged.
+    """
+    return summary(day_files(pool))
+
+
+def summary(files: Iterable[DayFile]) -> list[dict[str, object]]:
+    """Summarise listed files by protocol and window.
 
     Returns
     -------
@@ -230,14 +241,9 @@ def extent(pool: Path | str) -> list[dict[str, object]]:
         `protocol`, `window`, `first_day` and `last_day` (ISO 8601), `days` (how
         many there are), `missing_days` (how many are missing between), `gaps`
         (those as ranges of days).
-
-    Raises
-    ------
-    NotFoundError, DataError
-        Where there is no datapool, or a zip of it is damaged.
     """
     groups: dict[tuple[str, str], list[date]] = {}
-    for file in day_files(pool):
+    for file in files:
         groups.setdefault((file.protocol, file.window), []).append(file.day)
     return [
         {

@@ -119,14 +119,12 @@ def naive_period(values: np.ndarray, *, horizon: int) -> int:
     known = np.isfinite(values)
     if known.sum() < 3 * horizon:
         return 0
-    rows = np.arange(len(values))
     level = _log(values)
     changes = np.diff(level)
     typical = 4 * float(np.nanmean(np.abs(changes))) if np.isfinite(changes).any() else 0.0
-    trend = np.polynomial.Polynomial.fit(rows[known], level[known], 1)
     prominence = np.zeros(0)
     # Changes are limited, so that one burst does not decide.
-    for series in (np.clip(changes, -typical, typical), level - trend(rows)):
+    for series in (np.clip(changes, -typical, typical), level - _trend(level)):
         found = _prominence(autocorrelation(series, longest), horizon + 1)
         prominence = found if len(prominence) == 0 else prominence + found
     inner = prominence[1:-1]
@@ -245,6 +243,16 @@ class GradientBoosting:
             target = index + step * (index[1] - index[0])
             inputs += [target.hour.to_numpy() + target.minute.to_numpy() / 60, target.day_of_week]
         return np.column_stack(inputs)
+
+
+def _trend(series: np.ndarray) -> np.ndarray:
+    """Return the straight line that fits a series best: `(rows,)`."""
+    known = np.isfinite(series)
+    rows = np.arange(len(series)) - np.flatnonzero(known).mean()
+    mean, here = series[known].mean(), rows[known]
+    slope = (here * (series[known] - mean)).sum() / max((here**2).sum(), 1.0)
+    line: np.ndarray = mean + slope * rows
+    return line
 
 
 def _prominence(correlation: np.ndarray, shortest: int) -> np.ndarray:

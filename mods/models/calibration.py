@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.indexers import BaseIndexer
+
+from mods.models.rolling import rolling_quantile
 
 __all__ = ["Calibration"]
 
@@ -273,17 +273,10 @@ class Calibration:
         prior, offset = self._start(columns, point.shape[1])
         scores = _scores(point, lower, upper, actual)
         seen = np.concatenate([prior.astype(np.float64), scores])
-        base = _lagged(self._rolling(seen), len(prior), len(scores))
+        rolled = rolling_quantile(seen, self._level, window=self.window, first=len(prior) - 1)
+        base = _lagged(rolled, len(prior), len(scores))
         margin, offset = _with_feedback(base, scores, offset, (1 - self.coverage) / 2)
         return margin, seen, offset
-
-    def _rolling(self, seen: FloatArray) -> FloatArray:
-        """Return each row's quantile over the window that ends there, NaN where there is none."""
-        # All as one series: to begin with each anew costs pandas more than the quantiles.
-        flat = pd.Series(seen.reshape(len(seen), -1).ravel(order="F"))
-        windows = _OneAfterTheOther(window_size=self.window, rows=len(seen))
-        rolled = flat.rolling(windows, min_periods=1).quantile(self._level, interpolation="higher")
-        return rolled.to_numpy().reshape(-1, len(seen)).T.reshape(seen.shape)
 
     def _learned(self, seen: FloatArray, offset: FloatArray, columns: Sequence[str]) -> Calibration:
         latest = seen[-self.window :]
@@ -295,26 +288,6 @@ class Calibration:
             offset=offset,
             pooled=_thinned(every),
         )
-
-
-class _OneAfterTheOther(BaseIndexer):
-    """Windows in several series of `rows` rows each that lie one after the other."""
-
-    rows: int
-    window_size: int
-
-    def get_window_bounds(
-        self,
-        num_values: int = 0,
-        min_periods: int | None = None,
-        center: bool | None = None,
-        closed: str | None = None,
-        step: int | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return where the window that ends with each value starts, and where it ends."""
-        del min_periods, center, closed, step
-        value = np.arange(num_values, dtype=np.int64)
-        return np.maximum(value + 1 - self.window_size, value - value % self.rows), value + 1
 
 
 def _scale(point: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
@@ -355,15 +328,18 @@ def _with_feedback(
     origins, steps = base.shape[:2]
     margin = base.copy()
     offset = offset.copy()
-    every = np.arange(steps)
-    known = np.isfinite(scores)
+    # Row `t` of these is what comes to be known at origin `t`: of each step the latest target.
+    came = np.full((origins + steps, *base.shape[1:]), np.nan)
+    for step in range(steps):
+        came[step + 1 : step + 1 + origins, step] = scores[:, step]
+    rate = _RATE * np.isfinite(came)
+    bound = np.zeros_like(came)
+    # The margins of one origin lie on a diagonal of `bound`.
+    flat = bound.reshape(-1, *base.shape[2:])
     for origin in range(origins):
-        if origin > 0:
-            reach = min(steps, origin)  # steps whose target has come since the first origin
-            rows, step = origin - 1 - every[:reach], every[:reach]
-            missed = scores[rows, step] > margin[rows, step]
-            offset[:reach] += _RATE * known[rows, step] * (missed - miss_rate)
+        offset += rate[origin] * ((came[origin] > bound[origin]) - miss_rate)
         margin[origin] += offset
+        flat[(origin + 1) * steps : (origin + 1 + steps) * steps : steps + 1] = margin[origin]
     return margin, offset
 
 

@@ -307,7 +307,8 @@ def evaluate_table(
             "at least one origin in the range with enough history",
             "Give a longer range, or more data before it.",
         )
-    values = frame[columns].to_numpy(dtype=np.float64)
+    judged = frame[columns]
+    values = judged.to_numpy(dtype=np.float64)
     actual = _actual(values, rows, steps)
     if not (np.isfinite(actual) & np.isfinite(point)).any():
         raise DataError(
@@ -316,7 +317,7 @@ def evaluate_table(
             "Use 'mods predict' for forecasts past the end of the data.",
         )
     naive = persistence(values, rows, steps)
-    ladder = climb(frame[columns], rows, steps, asked=baselines, starts=starts)
+    ladder = climb(judged, rows, steps, asked=baselines, starts=starts)
     known = np.isfinite(point)
     rungs = {name: np.where(known, values, np.nan) for name, values in ladder.forecasts.items()}
     targets = targets_of(frame.index, np.repeat(rows, len(steps)), np.tile(steps, len(rows)))

@@ -133,20 +133,22 @@ def forecast_table(
     count, steps, width = point.shape
     row = np.repeat(origins, steps * width)
     step = np.tile(np.arange(1, steps + 1), count * width)
-    actual = actual_after(frame[names], origins, steps)
+    actual = actual_after(frame if columns is None else frame[names], origins, steps)
     column = np.tile(np.repeat(np.arange(width), steps), count)
+    # Each label and name is made once, and taken as often as it is needed.
+    every = np.arange(len(frame) + steps)
+    labels = targets_of(frame.index, np.zeros_like(every), every)
     return pd.DataFrame(
         {
-            "origin": targets_of(frame.index, row, np.zeros_like(row)),
-            "target": targets_of(frame.index, row, step),
+            "origin": labels.take(row),
+            "target": labels.take(row + step),
             "step": step,
-            "column": np.asarray(names, dtype=object)[column],
+            "column": pd.Index(names).take(column),
             "forecast": point.transpose(0, 2, 1).ravel(),
             "lower": lower.transpose(0, 2, 1).ravel(),
             "upper": upper.transpose(0, 2, 1).ravel(),
             "actual": actual.transpose(0, 2, 1).ravel(),
-        },
-        columns=list(TABLE_COLUMNS),
+        }
     )
 
 

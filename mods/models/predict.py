@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from mods.errors import DataError, ModelError
@@ -179,9 +180,9 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
 def _instants(times: pd.Series) -> list[str]:
     # Each instant comes up many times, and writing it as text is what takes the time.
     places, instants = pd.factorize(times)
-    text = pd.Index(instants).strftime("%Y-%m-%dT%H:%M:%SZ")
-    written: list[str] = text.to_numpy(dtype=object)[places].tolist()
-    return written
+    text = np.datetime_as_string(pd.DatetimeIndex(instants).tz_convert(None), unit="s")
+    written = np.array([f"{instant}Z" for instant in text], dtype=object)
+    return list(written[places].tolist())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from mods.timerange import MICROSECONDS, RowRange, TimeRange, Window
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mods.dataset.day_files import DayFile
+
 __all__ = [
     "RequestData",
     "last_rows",
@@ -161,7 +163,7 @@ def read_pool(
     history, after
         How many windows to read before and after the range.
     """
-    from mods.dataset import read_data
+    from mods.dataset.datapool import read_datapool
 
     stored = _stored()
     if stored is None:
@@ -173,8 +175,8 @@ def read_pool(
         chosen = TimeRange.parse(include)
         slide = Window.parse(window or config.DEFAULT_WINDOW).slide * MICROSECONDS
         reach = TimeRange(chosen.start - history * slide, chosen.end + after * slide).text
-    frame = read_data(
-        config.folders().datapools,
+    frame = read_datapool(
+        stored,
         query=query,
         window=window,
         time_range=reach,
@@ -191,6 +193,8 @@ def require_pool() -> list[dict[str, object]]:
     NotFoundError
         Where there is none: a model is trained on no other data.
     """
+    from mods.dataset.day_files import summary
+
     stored = _stored()
     if stored is None:
         raise NotFoundError(
@@ -198,7 +202,7 @@ def require_pool() -> list[dict[str, object]]:
             f"features under {str(config.folders().datapools)!r}",
             "Make it with 'mods features LOGS --out' and that folder.",
         )
-    return stored
+    return summary(stored)
 
 
 def last_rows(frame: pd.DataFrame, count: int) -> str:
@@ -219,26 +223,22 @@ def last_rows(frame: pd.DataFrame, count: int) -> str:
     return RowRange(int(frame.index[first]), int(frame.index[-1]) + 1).text
 
 
-def _last_day(stored: list[dict[str, object]], query: str, window: str | None) -> str | None:
+def _last_day(stored: list[DayFile], query: str, window: str | None) -> str | None:
     """Return the last day that the datapool has of what is asked for, None where it has none."""
     from mods.dataset.query import parse_query
 
     protocols, name = parse_query(query).protocols, window or config.DEFAULT_WINDOW
-    days = [
-        str(entry["last_day"])
-        for entry in stored
-        if entry["protocol"] in protocols and entry["window"] == name
-    ]
+    days = [file.day for file in stored if file.protocol in protocols and file.window == name]
     return f"<{max(days)},{max(days)}>" if days else None
 
 
-def _stored() -> list[dict[str, object]] | None:
-    """Return the extent of the service's datapool, None where the folder is empty or missing."""
-    from mods.dataset.day_files import extent
+def _stored() -> list[DayFile] | None:
+    """Return what the service's datapool holds, None where the folder is empty or missing."""
+    from mods.dataset.day_files import day_files
 
     pool = config.folders().datapools
     try:
-        return extent(pool)
+        return day_files(pool)
     except (NotFoundError, DataError):
         files = pool.rglob("*") if pool.is_dir() else ()
         if any(path.is_file() and not path.name.startswith(".") for path in files):

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mods.models.clock import CALENDAR, calendar
 from mods.models.levels import Levels
@@ -187,7 +186,8 @@ def _inputs(
 
     parts = [_roll_off(raw[:, -1], departures, safe, plan) / (_CHANGE * spread[:, None])]
     every = np.broadcast_to(periods, (len(origins), len(PERIODS)))
-    parts += [_seasonal(levels, origins, each, safe, spread, plan) for each in every.T]
+    recent = np.arcsinh(_rows(levels.held, origins, RECENT) / safe[:, None])
+    parts += [_seasonal(levels.values, recent, origins, e, safe, spread, plan) for e in every.T]
     return ColumnInputs(
         sequence=sequence,
         context=_limit(np.concatenate([*parts, around], axis=1)),
@@ -284,7 +284,8 @@ def _roll_off(
 
 
 def _seasonal(
-    levels: Levels,
+    values: np.ndarray,
+    recent: np.ndarray,
     origins: np.ndarray,
     periods: np.ndarray,
     safe: np.ndarray,
@@ -293,13 +294,13 @@ def _seasonal(
 ) -> np.ndarray:
     """Return the change that earlier periods saw from here on, and the recent gaps to them.
 
-    `(windows, 2 * (horizon + RECENT) + 1)`; `periods` is `(windows,)`.
+    `(windows, 2 * (horizon + RECENT) + 1)`; `periods` is `(windows,)`, and `recent` the `z` of
+    the last windows, `(windows, RECENT)`.
     """
     length = plan.horizon + RECENT
     inputs = np.zeros((len(origins), 2 * length + 1))
-    recent = np.arcsinh(_rows(levels.held, origins, RECENT) / safe[:, None])
-    for period in np.unique(periods):
-        earlier = _earlier(levels.values, int(period), plan)
+    for period in set(periods.tolist()):
+        earlier = _earlier(values, period, plan)
         if len(earlier) == 0:
             continue
         here = np.flatnonzero(periods == period)
@@ -340,12 +341,18 @@ def _median(lines: np.ndarray) -> np.ndarray:
 
 
 def _rows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
-    """Return the `length` rows up to each end, `(windows, length)`; NaN before the first row."""
-    missing = length - 1 - int(ends.min(initial=length - 1))
-    if missing > 0:
-        fill = False if values.dtype == bool else np.nan
-        values = np.concatenate([np.full(missing, fill), values])
-    rows: np.ndarray = sliding_window_view(values, length)[ends + max(missing, 0) - length + 1]
+    """Return the `length` rows up to each end, `(windows, length)`; NaN before the first row.
+
+    `ends` are ascending.
+    """
+    missing = max(0, length - 1 - int(ends[0])) if len(ends) else 0
+    fill = False if values.dtype == bool else np.nan
+    padded = np.concatenate([np.full(missing, fill), values]) if missing else values
+    # A view of each row's window; numpy's own function for it takes longer than the copy.
+    every = np.ndarray(
+        (len(padded) - length + 1, length), padded.dtype, padded, strides=2 * padded.strides
+    )
+    rows: np.ndarray = every[ends + missing - length + 1]
     return rows
 
 

@@ -39,7 +39,9 @@ def autocorrelation(values: np.ndarray, max_lag: int) -> np.ndarray:
     centred = np.where(known, values - values[known].mean(), 0.0)
     size = 1 << int(len(values) + max_lag).bit_length()
     sums = _self_products(centred, size)[: max_lag + 1]
-    pairs = _self_products(known.astype(np.float64), size)[: max_lag + 1].round()
+    pairs = np.maximum(len(values) - np.arange(max_lag + 1.0), 0.0)
+    if not known.all():
+        pairs = _self_products(known.astype(np.float64), size)[: max_lag + 1].round()
     variance = sums[0] / pairs[0]
     if variance <= 1e-12 * max(1.0, float(np.max(np.abs(values[known]))) ** 2):
         return np.zeros(max_lag + 1)

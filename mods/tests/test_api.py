@@ -229,6 +229,30 @@ def test_a_day_of_a_real_datapool_is_forecast(folder, real_data):
 
 
 @pytest.mark.network
+def test_a_table_in_any_form_is_forecast_alike(folder):
+    table = pd.read_csv(SAMPLE, sep="\t").iloc[-400:]
+    parquet = io.BytesIO()
+    table.to_parquet(parquet)
+    forms = {
+        "table.tsv": table.to_csv(sep="\t", index=False).encode(),
+        "table.csv": table.to_csv(index=False).encode(),
+        "table.parquet": parquet.getvalue(),
+    }
+    answers = [api.predict(data=an_upload(folder, form, name)) for name, form in forms.items()]
+    assert answers[0]["data"] == "upload" and len(answers[0]["predictions"]["origin"]) > 144 * 12
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_more_forecasts_than_an_answer_holds_are_refused_before_they_are_made(folder):
+    rows = api.MAX_ROWS // 12 + 1
+    content = b"conn_in\n" + b"1\n" * rows
+    with pytest.raises(ServiceError) as caught:
+        api.predict(data=an_upload(folder, content), time_range=f"<0,{rows})")
+    assert caught.value.status == 422
+    assert "gives 500,004 forecasts" in caught.value.text and "at most 500,000" in caught.value.text
+
+
+@pytest.mark.network
 def test_a_replaced_model_is_used_at_once(folder):
     shipped = config.shipped("models/model_default_cpu.zip")
     assert shipped is not None

@@ -40,6 +40,30 @@ def test_intervals_cover_what_they_state_at_each_step_and_column_while_the_noise
     assert np.all((held > 0.885) & (held < 0.915))
 
 
+def test_a_margin_is_the_quantile_of_the_latest_scores_and_what_the_misses_add():
+    rng = np.random.default_rng(4)
+    actual = np.clip(rng.normal(100, 15, size=(60, 3, 2)), 1, None)
+    actual[rng.random(actual.shape) < 0.2] = np.nan
+    point, lower, upper = (np.full_like(actual, v) for v in (100.0, 90.0, 110.0))
+    state = Calibration.empty(3, coverage=0.8, window=10)
+    _, high = state.bounds(point, lower, upper, actual, columns=["a", "b"])
+    width = 20 + 0.1
+    scores = (actual - upper) / width
+    expected = np.zeros_like(actual)
+    for step, column in np.ndindex(3, 2):
+        of_one, margins, offset = scores[:, step, column], [], 0.0
+        for origin in range(60):
+            end = max(0, origin - step)  # what was forecast at rows before it has come
+            if end and np.isfinite(of_one[end - 1]):
+                offset += 0.002 * (bool(of_one[end - 1] > margins[end - 1]) - 0.1)
+            latest = of_one[max(0, end - 10) : end]
+            latest = latest[np.isfinite(latest)]
+            quantile = np.quantile(latest, 0.9, method="higher") if len(latest) else 0.0
+            margins.append(quantile + offset)
+        expected[:, step, column] = np.maximum(110 + np.array(margins) * width, 100)
+    np.testing.assert_allclose(high, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("stated", [0.5, 0.8, 0.95])
 def test_other_coverages_are_held_too(stated):
     arrays = drifting(6000)

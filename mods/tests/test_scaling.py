@@ -59,6 +59,24 @@ def test_inputs_see_nothing_after_their_origin(seed, origin):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
+def test_columns_together_are_what_each_is_alone_whatever_the_periods_of_its_origins():
+    values = np.stack([series(700, seed) for seed in (0, 1)], axis=1)
+    values[200:230, 1] = np.nan
+    origins = np.arange(35, 690)
+    changing = np.where(origins[:, None] < 400, (0, 144, 1008), (36, 144, 1008))
+    both = list(column_inputs(values, origins, PLAN, [PERIODS, changing], times(700)))
+    first = inputs_of(values[:, 0], origins, PLAN, PERIODS, times(700))
+    late = origins >= 400
+    parts = [
+        inputs_of(values[:, 1], origins[part], PLAN, tuple(changing[part][0]), times(700))
+        for part in (~late, late)
+    ]
+    for name in ("sequence", "context", "anchor", "spread", "floor", "signed"):
+        np.testing.assert_array_equal(getattr(both[0], name), getattr(first, name))
+        alone = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(getattr(both[1], name), alone)
+
+
 @given(st.sampled_from([1e-3, 7.0, 1e3, 1e6]), st.booleans())
 def test_a_column_times_a_factor_gives_the_same_inputs(factor, model_delta):
     plan = replace(PLAN, model_delta=model_delta)
