@@ -70,7 +70,7 @@ $(VENV)/.test: $(VENV)/.installed requirements-dev.txt
 requirements: $(VENV)/bin/pip ## pin the newest dependencies that setup.cfg admits
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --quiet --no-annotate --custom-compile-command "make requirements" -o requirements.txt
-	$(BIN)/uv pip compile setup.cfg --extra test --extra check --extra docs --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
+	$(BIN)/uv pip compile setup.cfg --extra test --extra check --extra docs --extra notebooks --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## remove what the demo and the tools made (not the environment)
@@ -134,6 +134,10 @@ docs: $(VENV)/.test ## build/docs/index.html; every warning is an error
 .PHONY: docs-links
 docs-links: $(VENV)/.test ## ask every address in the documentation (needs the network)
 	$(BIN)/python -m sphinx --quiet --builder linkcheck docs build/docs-links
+
+.PHONY: notebooks
+notebooks: $(VENV)/.test ## run the notebooks from the first cell to the last; their pages: build/notebooks/*.html
+	$(BIN)/python -m jupyter nbconvert --log-level WARN --execute --to html --output-dir build/notebooks notebooks/*.ipynb
 
 ##@ The shipped models
 
