@@ -59,7 +59,8 @@ $(VENV)/bin/pip:
 $(VENV)/.installed: $(VENV)/bin/pip requirements.txt setup.cfg
 	@echo "Installing MODS and what it needs into $(VENV) (a few minutes the first time) ..."
 	$(BIN)/pip install --quiet -r requirements.txt
-	$(BIN)/pip install --quiet --no-deps -e .
+	@# setuptools warns at length of what an editable installation is.
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.installed requirements-dev.txt
