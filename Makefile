@@ -138,7 +138,7 @@ docs-links: $(VENV)/.test ## ask every address in the documentation (needs the n
 
 .PHONY: notebooks
 notebooks: $(VENV)/.test ## run the notebooks from the first cell to the last; their pages: build/notebooks/*.html
-	$(BIN)/python -m jupyter nbconvert --log-level WARN --execute --to html --output-dir build/notebooks notebooks/*.ipynb
+	$(BIN)/python -m jupyter nbconvert --log-level ERROR --execute --to html --output-dir build/notebooks notebooks/*.ipynb
 
 ##@ The shipped models
 
