@@ -59,7 +59,8 @@ $(VENV)/bin/pip:
 $(VENV)/.installed: $(VENV)/bin/pip requirements.txt setup.cfg
 	@echo "Installing MODS and what it needs into $(VENV) (a few minutes the first time) ..."
 	$(BIN)/pip install --quiet -r requirements.txt
-	$(BIN)/pip install --quiet --no-deps -e .
+	@# setuptools warns at length of what an editable installation is.
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.installed requirements-dev.txt
@@ -70,7 +71,7 @@ $(VENV)/.test: $(VENV)/.installed requirements-dev.txt
 requirements: $(VENV)/bin/pip ## pin the newest dependencies that setup.cfg admits
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --quiet --no-annotate --custom-compile-command "make requirements" -o requirements.txt
-	$(BIN)/uv pip compile setup.cfg --extra test --extra check --extra docs --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
+	$(BIN)/uv pip compile setup.cfg --extra test --extra check --extra docs --extra notebooks --universal --python-version 3.11 --constraint requirements.txt --quiet --no-annotate --custom-compile-command "make requirements" -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## remove what the demo and the tools made (not the environment)
@@ -134,6 +135,10 @@ docs: $(VENV)/.test ## build/docs/index.html; every warning is an error
 .PHONY: docs-links
 docs-links: $(VENV)/.test ## ask every address in the documentation (needs the network)
 	$(BIN)/python -m sphinx --quiet --builder linkcheck docs build/docs-links
+
+.PHONY: notebooks
+notebooks: $(VENV)/.test ## run the notebooks from the first cell to the last; their pages: build/notebooks/*.html
+	$(BIN)/python -m jupyter nbconvert --log-level ERROR --execute --to html --output-dir build/notebooks notebooks/*.ipynb
 
 ##@ The shipped models
 

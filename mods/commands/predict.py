@@ -101,5 +101,7 @@ def _text(table: pd.DataFrame, document: dict[str, Any]) -> str:
         told = [one["text"] for one in document["incidents"] if one["suppressed"] is None]
         lines += ["", f"{len(told)} incidents at {document['alarm_rate']}.", *told]
     if "out" in document:
-        lines += ["", f"Wrote {document['rows']} rows to {document['out']}."]
+        picture = document["out"].lower().endswith(".png")
+        what = "Drew" if picture else f"Wrote {document['rows']} rows to"
+        lines += ["", f"{what} {document['out']}."]
     return "\n".join(lines)
