@@ -51,7 +51,8 @@ def test_a_margin_is_the_quantile_of_the_latest_scores_and_what_the_misses_add()
     scores = (actual - upper) / width
     expected = np.zeros_like(actual)
     for step, column in np.ndindex(3, 2):
-        of_one, margins, offset = scores[:, step, column], [], 0.0
+        of_one, offset = scores[:, step, column], 0.0
+        margins: list[float] = []
         for origin in range(60):
             end = max(0, origin - step)  # what was forecast at rows before it has come
             if end and np.isfinite(of_one[end - 1]):
