@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 
 from mods.cli import main
+from mods.commands.select import selection_text
 from mods.dataset import read_data
+from mods.dataset.day_table import render
 from mods.dataset.query import parse_query
 from mods.errors import ConfigError, DataError
 from mods.features.demand import croston, describe_demand, one_step_error, tsb
 from mods.features.dependence import dependent_columns
 from mods.features.drift import measure_drift
+from mods.features.figure import plot_selection
 from mods.features.redundancy import redundant_groups
 from mods.features.select_features import select_features
+from mods.timerange import Window
 
 stattools = pytest.importorskip("statsmodels.tsa.stattools")
 from mods.features.autocorrelation import autocorrelate  # noqa: E402
@@ -121,6 +130,36 @@ def test_croston_and_tsb_by_hand():
     np.testing.assert_allclose(tsb(always, 0.3, 0.3), smooth)
 
 
+def spread(intervals: Sequence[int], sizes: Sequence[float], rest: int) -> np.ndarray:
+    """Return the windows of demands that come after these intervals, and the zeros after them."""
+    values = np.zeros(sum(intervals) + rest)
+    values[np.cumsum(intervals) - 1] = sizes
+    return values
+
+
+def test_croston_gives_published_forecasts():
+    # Monthly sales of a lubricant: Hyndman and Athanasopoulos, "Forecasting: Principles and
+    # Practice", 2nd edition, 2018, section 12.2: size 2.750, interval 2.793, forecast 0.985.
+    intervals, sizes = [2, 2, 2, 5, 2, 1, 6, 8, 1, 3, 2], [2, 1, 11, 2, 6, 3, 7, 3, 1, 1, 1]
+    sales = spread(intervals, sizes, 2)
+    assert len(sales) == 36
+    assert croston(sales, 0.1)[-1] == pytest.approx(0.985, abs=5e-4)
+    assert croston(sales, 0.1)[-1] == pytest.approx(2.750 / 2.793, abs=5e-4)
+    # The tests of Durbyn.jl, which follows the R package forecast, give it to all digits.
+    demands = spread([3, 3, 4, 3], [5, 3, 7, 4], 2)
+    assert croston(demands, 0.1)[-1] == pytest.approx(1.5915857605177997, rel=1e-12)
+
+
+def test_tsb_gives_the_forecasts_of_an_independent_implementation():
+    # From the tests of the Python package intermittent-forecast (pmrgn/intermittent-forecast):
+    # alpha 0.3, beta 0.1. It begins with the first demand and its interval before it smooths;
+    # windows with the same first demand, put before the series, make ours begin so.
+    series = np.array([0, 0, 3, 0, 4, 0, 0, 0, 2, 0], dtype=float)
+    given = [0.9, 0.81, 1.029, 0.9261, 1.2468390, 1.1221551, 1.0099396, 0.9089456, 1.0123723]
+    found = tsb(np.concatenate([series[:3], series]), 0.3, 0.1)[3:]
+    np.testing.assert_allclose(found, [*given, 0.9111351], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -213,6 +252,65 @@ def test_values_of_any_size_are_measured():
     table = select_features(frame, compare=frame).table().set_index("column")
     assert set(table["verdict"]) == {"keep with care"}
     assert table["missing"]["infinite"] == pytest.approx(1 / 60)
+
+
+def test_all_statistics_reach_the_reader(tmp_path, capsys):
+    frame = network(600)[["a", "walk", "rare", "zero"]]
+    frame.loc[300:, "a"] += 50
+    selection = select_features(frame.iloc[:300], compare=frame.iloc[300:])
+    table = selection.table().set_index("column")
+    assert table.shape == (4, 17)
+    walk = judge_stationarity(frame["walk"].iloc[:300].to_numpy())
+    assert (table["adf"]["walk"], table["kpss"]["walk"]) == (walk.adf, walk.kpss)
+    assert table["stationarity"]["walk"] == "difference"
+    # A random walk is told by its last value alone; a pulse every 20 windows by 20 of them.
+    assert (table["partial"]["walk"], table["partial"]["rare"]) == (1, 20)
+    (rare,) = [row for row in selection.document()["columns"] if row["column"] == "rare"]
+    assert rare["periods"] == [20] and rare["autocorrelations"][0] > 0.8
+    assert len(rare["partial_autocorrelations"]) == 24
+    text = selection_text(selection)
+    (said,) = [line for line in text.splitlines() if line.startswith("a ")]
+    assert re.search(r"stationary|trend|unclear", said) and re.search(r"\d\.\d\d much", said)
+    assert "partial autocorrelation" in text and "population stability index" in text
+    assert "drift" not in selection_text(select_features(frame.iloc[:300]))
+    figure = plot_selection(selection, title="mine")
+    drawn = {text.get_text() for text in figure.findobj(Text)}
+    (level,) = [text for text in drawn if "ADF p" in text and "difference" in text]
+    assert f"KPSS p {walk.kpss:.2g}" in level and "PSI" in level
+    assert {"Autocorrelation", "Partial", "20"} <= drawn
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("stored", ["table", "datapool"])
+def test_train_takes_the_query_and_trains_on_just_those_columns(
+    tmp_path, capsys, monkeypatch, stored
+):
+    monkeypatch.chdir(tmp_path)
+    frame = network(720)[["a", "b", "a_again", "zero"]]
+    asked: list[str] = []
+    if stored == "table":
+        data = tmp_path / "data.csv"
+        frame.to_csv(data, index=False)
+    else:
+        data = tmp_path / "pool"
+        for day in range(5):
+            part = frame.iloc[144 * day : 144 * (day + 1)]
+            starts = pd.Index(range(144 * day, 144 * (day + 1))) * 600_000_000
+            table = pl.DataFrame({"window_start": starts.to_numpy(), **part.to_dict("list")})
+            path = data / f"conn/1970/01/{day + 1:02d}/w01h-s10m.tsv"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(render(table, Window.parse("w01h-s10m"), "tsv"))
+        asked = ["--query", "conn|a~first|b|a_again|zero#window_start"]
+    assert main(["select", "--data", str(data), *asked]) == 0
+    (line,) = [s for s in capsys.readouterr().out.splitlines() if s.startswith("--query '")]
+    words = ["train", "--data", str(data), *shlex.split(line), "--model", "mine.zip"]
+    quick = ["--model-type", "MLP", "--blocks", "2", "--sequence-len", "12", "--horizon", "3"]
+    assert main([*words, *quick, "--num-epochs", "1", "--figure", "losses.png", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    first = "a" if stored == "table" else "first"
+    # a and a_again are nearly the same, and which of the two is kept is the choice of select
+    assert document["columns"] in ([first, "b"], ["b", "a_again"])
+    assert Path("losses.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_statsmodels_it_says_what_to_install(monkeypatch):
