@@ -116,7 +116,11 @@ def plot_forecast(
             label = f"{panels[-1].get_xlabel()}\n\n{text}"
             panels[-1].set_xlabel(label, loc="left", fontsize=SMALL)
         handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
-        figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), 4))
+        figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            ncols=len(handles) if len(handles) <= 5 else 3,
+        )
     return figure
 
 
