@@ -30,7 +30,7 @@ _AXES = {
 }
 #: Where the largest error is this many times the smallest, the axis is logarithmic: else a rung
 #: that is far off presses all the others together.
-_WIDE = 4
+_WIDE = 6
 
 
 def plot_evaluation(evaluation: Evaluation, *, title: str = "") -> Figure:
