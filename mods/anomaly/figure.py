@@ -13,11 +13,20 @@ from mods.errors import DataError
 from mods.visualization.incident_marks import (
     kinds_of,
     lines_of,
-    positions,
     sentences,
     shade,
     strangeness,
     told_between,
+)
+from mods.visualization.style import (
+    BLACK,
+    BLUE,
+    SMALL,
+    drawing,
+    entitle,
+    label_time,
+    label_values,
+    positions,
 )
 
 if TYPE_CHECKING:
@@ -47,12 +56,6 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
     DataError
         Where nothing was forecast.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from mods.visualization.visualize import DPI, STYLE, label_time
-
     shown = _shown(detection, days)
     if shown.empty:
         raise DataError(
@@ -61,11 +64,8 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
     forecasts = detection.forecasts
     told = told_between(detection.incidents, shown[0], shown[-1])
     text = sentences(told)
-    with rc_context(STYLE):
-        count = len(forecasts.columns)
-        height = 1.0 + 1.9 * count + 0.17 * lines_of(text)
-        figure = Figure(figsize=(11, height), layout="constrained", dpi=DPI)
-        FigureCanvasAgg(figure)
+    count = len(forecasts.columns)
+    with drawing(1.1 + 1.6 * count + 0.16 * lines_of(text)) as figure:
         panels = list(np.atleast_1d(figure.subplots(count, 1, sharex=True)))
         rows = forecasts.windows.isin(shown)
         for place, axes in enumerate(panels):
@@ -75,10 +75,15 @@ def plot_incidents(detection: Detection, *, days: int = _DAYS) -> Figure:
                     shade(axes, incident, number, shown[0], shown[-1])
         label_time(panels[-1], isinstance(forecasts.windows, pd.DatetimeIndex))
         figure.align_ylabels(panels)
-        figure.suptitle(_title(told), x=0.008, ha="left", fontsize=13, fontweight="bold")
+        entitle(figure, _title(told))
+        label = f"{panels[-1].get_xlabel()}\n\n{text}"
+        panels[-1].set_xlabel(label, loc="left", fontsize=SMALL)
         handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
-        figure.supxlabel(text, x=0.01, ha="left", fontsize=9)
+        figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            ncols=len(handles) if len(handles) <= 5 else 3,
+        )
     return figure
 
 
@@ -98,8 +103,6 @@ def _shown(detection: Detection, days: int) -> pd.Index:
 
 
 def _draw(axes: Axes, detection: Detection, rows: np.ndarray, place: int) -> None:
-    from mods.visualization.visualize import label_values
-
     forecasts = detection.forecasts
     step = min(SHARP_STEP, forecasts.point.shape[1]) - 1
     where = positions(forecasts.windows[rows])
@@ -110,15 +113,15 @@ def _draw(axes: Axes, detection: Detection, rows: np.ndarray, place: int) -> Non
         where,
         lower,
         upper,
-        color="#0072B2",
+        color=BLUE,
         alpha=0.2,
         lw=0,
         label="likely range",
     )
     axes.plot(
-        where, point, color="#0072B2", lw=0.9, ls="--", label=f"expected {step + 1} windows before"
+        where, point, color=BLUE, lw=1.0, ls="--", label=f"expected {step + 1} windows before"
     )
-    axes.plot(where, forecasts.actual[rows, place], color="#000000", lw=1.1, label="seen")
+    axes.plot(where, forecasts.actual[rows, place], color=BLACK, lw=1.1, label="seen")
     axes.set_title(forecasts.columns[place])
     axes.margins(x=0.01)
     values = np.concatenate([forecasts.actual[rows, place], lower, upper])

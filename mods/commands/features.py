@@ -96,6 +96,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="build days again though their logs have not changed"
     )
     parser.add_argument(
+        "--figure",
+        metavar="FILE",
+        help="draw to FILE.png which days of which protocols the datapool has and where they are"
+        " missing, after making it where LOGS are given",
+    )
+    parser.add_argument(
         "--verify",
         action="store_true",
         help="say what is missing or damaged in the datapool, after making it where LOGS are given;"
@@ -104,18 +110,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Report:
-    """Make the datapool and report the counts; or say what is wrong with it."""
-    if not arguments.logs:
-        if arguments.verify:
-            return _verified(arguments.out)
+    """Make the datapool and report the counts; or say what is wrong with it, or draw it."""
+    from mods.visualization.style import check_figure
+
+    check_figure(arguments.figure)
+    if not arguments.logs and not arguments.verify and arguments.figure is None:
         raise DataError("no LOGS", "log files and directories", "Name the sensor's logs.")
-    report = _made(arguments)
-    if not arguments.verify:
-        return report
-    verified = _verified(arguments.out)
-    return Report(
-        f"{report.text}\n{verified.text}", report.document | verified.document, verified.status
-    )
+    report = _made(arguments) if arguments.logs else Report("", {})
+    if arguments.verify:
+        report = _joined(report, _verified(arguments.out))
+    if arguments.figure is not None:
+        report = _joined(report, _drawn(arguments.out, arguments.figure))
+    return report
+
+
+def _joined(first: Report, second: Report) -> Report:
+    text = f"{first.text}\n{second.text}" if first.text else second.text
+    return Report(text, first.document | second.document, max(first.status, second.status))
+
+
+def _drawn(pool: str, path: str) -> Report:
+    from mods.visualization.coverage_figure import plot_coverage
+    from mods.visualization.style import save_figure
+
+    save_figure(plot_coverage(pool, title=Path(pool).name), path)
+    return Report(f"Wrote {path}.", {"figure": path})
 
 
 def _verified(pool: str) -> Report:

@@ -6,23 +6,36 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from mods.commands import Report
+from mods.errors import ConfigError
 
 if TYPE_CHECKING:
     from mods.models.registry import ModelEntry
 
 HELP = (
     "List the models in the models folder and the shipped checkpoints; 'default' stands for the"
-    " shipped one that fits the hardware."
+    " shipped one that fits the hardware. With --figure, draw the losses of a model's training."
 )
 EXAMPLE = "mods models --json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare no options."""
+    """Declare the options."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="with --figure: whose losses, a name or a path (default: default)",
+    )
+    parser.add_argument(
+        "--figure", metavar="FILE", help="draw the losses of the model's training to FILE.png"
+    )
 
 
 def run(arguments: argparse.Namespace) -> Report:
-    """List the models."""
+    """List the models, or draw the losses of one."""
+    if arguments.figure is not None:
+        return _drawn(arguments.model or "default", arguments.figure)
+    if arguments.model is not None:
+        raise ConfigError("--model alone", "--model and --figure", "Name a file to draw to.")
     from mods.models.registry import default_name, list_models
 
     entries, default = list_models(), default_name()
@@ -35,6 +48,19 @@ def run(arguments: argparse.Namespace) -> Report:
     width = max(len(entry.name) for entry in entries)
     lines = [_line(entry, width, default) for entry in entries]
     return Report("\n".join(lines), document)
+
+
+def _drawn(name: str, path: str) -> Report:
+    from mods.models.bundle import read_bundle
+    from mods.models.registry import locate_model
+    from mods.visualization.style import check_figure, save_figure
+    from mods.visualization.training_figure import plot_training
+
+    check_figure(path)
+    training = read_bundle(locate_model(name), with_network=False).config.get("training")
+    figure = plot_training(training if isinstance(training, dict) else {}, title=f"{name}: losses")
+    save_figure(figure, path)
+    return Report(f"Wrote {path}.", {"figure": path})
 
 
 def _document(entry: ModelEntry, default: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mods.features.select_features import Selection
+    from mods.features.verdict import Measured
 
 HELP = (
     "Judge each column: whether others make it up or say the same, how its demand comes, what its"
@@ -53,11 +54,10 @@ def run(arguments: argparse.Namespace) -> Report:
     from mods.config import DEFAULT_QUERY
     from mods.dataset import read_data
     from mods.dataset.datapool import is_datapool
-    from mods.errors import ConfigError
     from mods.features.select_features import select_features
+    from mods.visualization.style import check_figure
 
-    if arguments.figure is not None and not arguments.figure.lower().endswith(".png"):
-        raise ConfigError(f"--figure {arguments.figure!r}", "a path that ends in .png")
+    check_figure(arguments.figure)
     query = arguments.query
     if query is None and is_datapool(arguments.data):
         query = DEFAULT_QUERY
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> Report:
         from pathlib import Path
 
         from mods.features.figure import plot_selection
-        from mods.visualization.visualize import save_figure
+        from mods.visualization.style import save_figure
 
         save_figure(plot_selection(selection, title=Path(arguments.data).name), arguments.figure)
         document["figure"] = str(arguments.figure)
@@ -88,25 +88,45 @@ def run(arguments: argparse.Namespace) -> Report:
     return Report(text, document)
 
 
+_LEGEND = (
+    "nats: information about what comes; level: ADF and KPSS read together;",
+    "periods: strongest first, windows; partial: last lag of the partial autocorrelation that is"
+    " no noise;",
+    "drift: population stability index against the other range, above 0.25 much",
+)
+
+
+def _drift(measured: Measured) -> str:
+    drift = measured.drift
+    told = "-" if drift is None or drift.kind == "unclear" else f"{drift.index:.2f} {drift.kind}"
+    return f"  {told:<9}"
+
+
 def selection_text(selection: Selection) -> str:
     """Return a selection as text for people: the ranked table, then the query."""
     width = max(len("column"), *(len(one.column) for one in selection.verdicts))
+    compared = any(one.measured.drift is not None for one in selection.verdicts)
+    drift = f"  {'drift':<9}" if compared else ""
     lines = [
         f"{len(selection.verdicts)} columns, {selection.windows:,} windows:"
         f" {len(selection.kept)} worth forecasting",
         "",
-        f"{'column':<{width}}  {'verdict':<14}  {'nats':>5}  {'demand':<12}  {'level':<10}  reason",
+        f"{'column':<{width}}  {'verdict':<14}  {'nats':>5}  {'demand':<12}  {'level':<10}"
+        f"  {'periods':<9}  {'partial':>7}{drift}  reason",
     ]
     for one in selection.verdicts:
         measured = one.measured
         nats = "-" if measured.information is None else f"{measured.best_information:.2f}"
         demand = "-" if measured.demand is None else measured.demand.kind
         level = "-" if measured.stationarity is None else measured.stationarity.kind
+        found = measured.autocorrelation
+        periods = "-" if found is None or not found.periods else " ".join(map(str, found.periods))
+        partial = "-" if found is None else f"{found.partial_lag:.0f}"
         lines.append(
             f"{one.column:<{width}}  {one.verdict:<14}  {nats:>5}  {demand:<12}  {level:<10}"
-            f"  {one.reason}"
+            f"  {periods:<9}  {partial:>7}{_drift(measured) if compared else ''}  {one.reason}"
         )
-    lines.append("")
+    lines += ["", *(line for line in _LEGEND if compared or "drift" not in line), ""]
     if selection.query is not None:
         lines.append(f"--query '{selection.query}'")
     elif selection.kept:

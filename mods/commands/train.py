@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-interrupted", action="store_true", help="at Ctrl-C, write the best model so far"
     )
+    parser.add_argument(
+        "--figure", metavar="FILE", help="draw the losses of each epoch to FILE.png"
+    )
     add_hyperparameters(parser.add_argument_group("hyper-parameters"))
 
 
@@ -55,7 +58,9 @@ def run(arguments: argparse.Namespace) -> Report:
     """Train, and say what came out."""
     from mods.models.hyperparameters import Hyperparameters
     from mods.models.train import train
+    from mods.visualization.style import check_figure
 
+    check_figure(arguments.figure)
     names = [item.name for item in dataclasses.fields(Hyperparameters)]
     given = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
     document = train(
@@ -71,7 +76,16 @@ def run(arguments: argparse.Namespace) -> Report:
         keep_interrupted=arguments.keep_interrupted,
         **given,
     )
-    return Report(_text(document), document)
+    text = _text(document)
+    if arguments.figure is not None:
+        from mods.visualization.style import save_figure
+        from mods.visualization.training_figure import plot_training
+
+        title = f"{document['model']}: losses"
+        save_figure(plot_training(document["training"], title=title), arguments.figure)
+        document["figure"] = arguments.figure
+        text += f"\nWrote {arguments.figure}."
+    return Report(text, document)
 
 
 def add_hyperparameters(group: Any) -> None:

@@ -19,7 +19,7 @@ from mods.dataset.manifest import Manifest, name_of
 from mods.errors import ModsError, ModsWarning
 from mods.timerange import Window
 
-__all__ = ["Problem", "verify"]
+__all__ = ["Problem", "verify", "windows_of"]
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,13 @@ def _faults(
         yield str(error)
         return
     columns[file] = tuple(name for name in table.columns if name not in TIMES)
-    expected = _windows_of(file)
+    expected = windows_of(file)
     if len(table) < expected:
         yield f"{expected - len(table)} of {expected} windows are missing"
 
 
-def _windows_of(file: DayFile) -> int:
-    """Return how many windows start on the file's day."""
+def windows_of(file: DayFile) -> int:
+    """Return how many windows start on the day of a file."""
     slide = Window.parse(file.window).slide
     first = (file.day - date(1970, 1, 1)).days * 86400
     return -(-(first + 86400) // slide) - -(-first // slide)

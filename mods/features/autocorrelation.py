@@ -37,6 +37,16 @@ class Autocorrelation:
         """The autocorrelation of neighbouring windows."""
         return float(self.full[1])
 
+    @property
+    def partial_lag(self) -> float:
+        """The last lag whose partial autocorrelation is no noise (twice the bound), 0 for none."""
+        clear = np.flatnonzero(np.abs(self.partial[1:]) > 2 * self.bound)
+        return float(clear[-1] + 1) if len(clear) else 0.0
+
+    def at_periods(self) -> list[float]:
+        """Return the autocorrelation at each of the periods."""
+        return [float(self.full[period]) for period in self.periods]
+
 
 def autocorrelate(values: np.ndarray) -> Autocorrelation:
     """Return the autocorrelation of `values`, `(windows,)`, missing ones left out.

@@ -45,7 +45,7 @@ class Selection:
         return [one.column for one in self.verdicts if one.verdict != LEAVE]
 
     def table(self) -> pd.DataFrame:
-        """Return one row a column, best first, `(columns, 15)`; NaN or '' where not measured."""
+        """Return one row a column, best first, `(columns, 18)`; NaN or '' where not measured."""
         return pd.DataFrame([_row(one) for one in self.verdicts])
 
     def document(self) -> dict[str, Any]:
@@ -56,6 +56,10 @@ class Selection:
             measured = one.measured
             found = measured.autocorrelation
             row["periods"] = [] if found is None else list(found.periods)
+            row["autocorrelations"] = [] if found is None else found.at_periods()
+            row["partial_autocorrelations"] = (
+                [] if found is None else [_plain(float(v)) for v in found.partial[1:]]
+            )
             row["depends_on"] = list(measured.depends_on)
             row["group"] = list(measured.group)
             row["information_by_step"] = self._by_step(measured)
@@ -247,7 +251,10 @@ def _row(one: Verdict) -> dict[str, Any]:
         "tsb_error": np.nan if demand is None else demand.tsb_error,
         "autocorrelation": np.nan if found is None else found.first,
         "period": np.nan if found is None or not found.periods else found.periods[0],
+        "partial": np.nan if found is None else found.partial_lag,
         "stationarity": "" if level is None else level.kind,
+        "adf": np.nan if level is None else level.adf,
+        "kpss": np.nan if level is None else level.kpss,
         "information": np.nan if measured.information is None else measured.best_information,
         "drift": np.nan if drift is None else drift.index,
     }

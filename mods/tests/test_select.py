@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 
 from mods.cli import main
+from mods.commands.select import selection_text
 from mods.dataset import read_data
+from mods.dataset.day_table import render
 from mods.dataset.query import parse_query
 from mods.errors import ConfigError, DataError
-from mods.features.demand import croston, describe_demand, one_step_error, tsb
 from mods.features.dependence import dependent_columns
 from mods.features.drift import measure_drift
+from mods.features.figure import plot_selection
 from mods.features.redundancy import redundant_groups
 from mods.features.select_features import select_features
+from mods.timerange import Window
 
 stattools = pytest.importorskip("statsmodels.tsa.stattools")
 from mods.features.autocorrelation import autocorrelate  # noqa: E402
@@ -105,37 +112,6 @@ def test_stationarity_of_series_that_are_known():
     assert judge_stationarity(noise + 0.01 * np.arange(800)).kind != "stationary"
 
 
-def test_croston_and_tsb_by_hand():
-    demands = np.array([0, 0, 6.0, 0, 3.0, 0, 0, 0])
-    # size 6, interval 3; then 6 + .2 (3 - 6) = 5.4 and 3 + .2 (2 - 3) = 2.8
-    expected = [np.nan, np.nan, 2, 2, 5.4 / 2.8, 5.4 / 2.8, 5.4 / 2.8, 5.4 / 2.8]
-    np.testing.assert_allclose(croston(demands, 0.2), expected)
-    # chance 1/3, .3, .37, .333, .2997, .26973; size 6, then 5.4
-    expected = [np.nan, np.nan, 2, 1.8, 5.4 * 0.37, 5.4 * 0.333, 5.4 * 0.2997, 5.4 * 0.26973]
-    np.testing.assert_allclose(tsb(demands, 0.2, 0.1), expected)
-    assert one_step_error(np.array([1.0, 4.0]), np.array([2.0, 9.0])) == 2.0
-    # demands that come every time: both are simple exponential smoothing
-    always = np.array([4.0, 8.0, 2.0, 6.0])
-    smooth = pd.Series(always).ewm(alpha=0.3, adjust=False).mean()
-    np.testing.assert_allclose(croston(always, 0.3), smooth)
-    np.testing.assert_allclose(tsb(always, 0.3, 0.3), smooth)
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ([5, 6, 5, 6], "smooth"),
-        ([1, 1, 1, 20], "erratic"),
-        ([0, 5, 0, 5], "intermittent"),
-        ([0, 1, 0, 1, 0, 30], "lumpy"),
-        ([0, 0, 0], "none"),
-        ([-1, 1, -1, 1], "erratic"),
-    ],
-)
-def test_classes_of_demand(values, kind):
-    assert describe_demand(np.array(values, dtype=float)).kind == kind
-
-
 def test_drift_information_redundancy_and_dependence_of_known_columns():
     rng = np.random.default_rng(2)
     level = rng.normal(size=1000)
@@ -213,6 +189,65 @@ def test_values_of_any_size_are_measured():
     table = select_features(frame, compare=frame).table().set_index("column")
     assert set(table["verdict"]) == {"keep with care"}
     assert table["missing"]["infinite"] == pytest.approx(1 / 60)
+
+
+def test_all_statistics_reach_the_reader(tmp_path, capsys):
+    frame = network(600)[["a", "walk", "rare", "zero"]]
+    frame.loc[300:, "a"] += 50
+    selection = select_features(frame.iloc[:300], compare=frame.iloc[300:])
+    table = selection.table().set_index("column")
+    assert table.shape == (4, 17)
+    walk = judge_stationarity(frame["walk"].iloc[:300].to_numpy())
+    assert (table["adf"]["walk"], table["kpss"]["walk"]) == (walk.adf, walk.kpss)
+    assert table["stationarity"]["walk"] == "difference"
+    # A random walk is told by its last value alone; a pulse every 20 windows by 20 of them.
+    assert (table["partial"]["walk"], table["partial"]["rare"]) == (1, 20)
+    (rare,) = [row for row in selection.document()["columns"] if row["column"] == "rare"]
+    assert rare["periods"] == [20] and rare["autocorrelations"][0] > 0.8
+    assert len(rare["partial_autocorrelations"]) == 24
+    text = selection_text(selection)
+    (said,) = [line for line in text.splitlines() if line.startswith("a ")]
+    assert re.search(r"stationary|trend|unclear", said) and re.search(r"\d\.\d\d much", said)
+    assert "partial autocorrelation" in text and "population stability index" in text
+    assert "drift" not in selection_text(select_features(frame.iloc[:300]))
+    figure = plot_selection(selection, title="mine")
+    drawn = {text.get_text() for text in figure.findobj(Text)}
+    (level,) = [text for text in drawn if "ADF p" in text and "difference" in text]
+    assert f"KPSS p {walk.kpss:.2g}" in level and "PSI" in level
+    assert {"Autocorrelation", "Partial", "20"} <= drawn
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("stored", ["table", "datapool"])
+def test_train_takes_the_query_and_trains_on_just_those_columns(
+    tmp_path, capsys, monkeypatch, stored
+):
+    monkeypatch.chdir(tmp_path)
+    frame = network(720)[["a", "b", "a_again", "zero"]]
+    asked: list[str] = []
+    if stored == "table":
+        data = tmp_path / "data.csv"
+        frame.to_csv(data, index=False)
+    else:
+        data = tmp_path / "pool"
+        for day in range(5):
+            part = frame.iloc[144 * day : 144 * (day + 1)]
+            starts = pd.Index(range(144 * day, 144 * (day + 1))) * 600_000_000
+            table = pl.DataFrame({"window_start": starts.to_numpy(), **part.to_dict("list")})
+            path = data / f"conn/1970/01/{day + 1:02d}/w01h-s10m.tsv"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(render(table, Window.parse("w01h-s10m"), "tsv"))
+        asked = ["--query", "conn|a~first|b|a_again|zero#window_start"]
+    assert main(["select", "--data", str(data), *asked]) == 0
+    (line,) = [s for s in capsys.readouterr().out.splitlines() if s.startswith("--query '")]
+    words = ["train", "--data", str(data), *shlex.split(line), "--model", "mine.zip"]
+    quick = ["--model-type", "MLP", "--blocks", "2", "--sequence-len", "12", "--horizon", "3"]
+    assert main([*words, *quick, "--num-epochs", "1", "--figure", "losses.png", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    first = "a" if stored == "table" else "first"
+    # a and a_again are nearly the same, and which of the two is kept is the choice of select
+    assert document["columns"] in ([first, "b"], ["b", "a_again"])
+    assert Path("losses.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_statsmodels_it_says_what_to_install(monkeypatch):

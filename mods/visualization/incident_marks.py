@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mods.visualization.style import GREY, VERMILION, positions
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.patches import Patch
 
     from mods.anomaly.incidents import Incident
 
-__all__ = ["kinds_of", "lines_of", "positions", "sentences", "shade", "strangeness", "told_between"]
+__all__ = ["kinds_of", "lines_of", "sentences", "shade", "strangeness", "told_between"]
 
 #: More sentences than these do not fit below a picture.
 MOST_TOLD = 6
-_COLOURS = {"departure": "#D55E00", "outage": "#666666"}
+_COLOURS = {"departure": VERMILION, "outage": GREY}
 _NAMES = {"departure": "incident", "outage": "no data"}
 #: A number takes this share of a panel's width.
 _ROOM = 0.03
-#: Letters that fit into a line of a picture eleven inches wide.
-_LINE = 150
+#: Letters of the smallest size that fit into a line of a picture.
+_LINE = 130
 
 
 def told_between(incidents: Sequence[Incident], first: Any, last: Any) -> list[Incident]:
@@ -92,11 +94,3 @@ def sentences(told: Sequence[Incident]) -> str:
 def lines_of(text: str) -> int:
     """Return how many lines a text takes."""
     return text.count("\n") + 1
-
-
-def positions(labels: pd.Index) -> Any:
-    """Return labels as Matplotlib takes them: plain datetime64 in UTC, or row numbers."""
-    if isinstance(labels, pd.DatetimeIndex):
-        # Matplotlib takes plain datetime64 for UTC, and is slow on times with a zone.
-        return labels.tz_convert("UTC").tz_localize(None).to_numpy()
-    return labels.to_numpy()

@@ -13,7 +13,8 @@ import pandas as pd
 
 from mods.errors import DataError
 from mods.models.evaluation import cube
-from mods.visualization.visualize import LAST, LAST_ROWS, unit_of
+from mods.visualization.style import unit_of
+from mods.visualization.visualize import LAST, LAST_ROWS
 
 if TYPE_CHECKING:
     from mods.anomaly.incidents import Incident

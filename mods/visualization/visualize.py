@@ -1,27 +1,35 @@
-"""Pictures of forecasts: one style, legible in print and on screen, colour-blind safe, UTC.
-
-Colours are Okabe and Ito's (2008), which people with any of the usual colour
-blindnesses tell apart; marks differ in shape as well as in colour.
-"""
+"""Pictures of forecasts: each column beside its interval, and what lies outside."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mods.errors import DataError, did_you_mean
-from mods.files import write_aside
 from mods.visualization.incident_marks import (
     kinds_of,
     lines_of,
-    positions,
     sentences,
     shade,
     told_between,
+)
+from mods.visualization.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    MAX_PANELS,
+    SMALL,
+    VERMILION,
+    drawing,
+    entitle,
+    label_time,
+    label_values,
+    picture,
+    positions,
+    save_figure,
 )
 
 if TYPE_CHECKING:
@@ -30,45 +38,11 @@ if TYPE_CHECKING:
 
     from mods.anomaly.incidents import Incident
 
-__all__ = [
-    "chosen_series",
-    "label_time",
-    "label_values",
-    "picture",
-    "plot_forecast",
-    "save_figure",
-    "unit_of",
-]
+__all__ = ["chosen_series", "picture", "plot_forecast", "save_figure"]
 
-BLACK, GREY, BLUE, VERMILION = "#000000", "#666666", "#0072B2", "#D55E00"
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "both",
-    "grid.color": "#E2E2E2",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-}
 #: What is shown where nothing else is asked; rows without times are taken for ten minutes each.
 DAYS, DAYS_WITH_INCIDENTS, ROWS_A_DAY = 2, 5, 144
 LAST, LAST_ROWS = pd.Timedelta(days=DAYS), DAYS * ROWS_A_DAY
-#: Larger numbers than this are written with k, M or G.
-LARGEST_PLAIN = 100_000
-#: Endings of column names that tell the unit.
-UNITS = {"_kb": "kB", "_mb": "MB", "_gb": "GB", "_bytes": "bytes", "_duration": "s"}
-DPI = 120
-#: More panels make a picture that no screen shows and no encoder takes.
-MAX_PANELS = 48
 
 
 def plot_forecast(
@@ -117,10 +91,6 @@ def plot_forecast(
     >>> [axes.get_title(loc="right") for axes in plot_forecast(table).axes]
     ['1 of 1 outside']
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     step = _first_step(table) if step is None else step
     days = DAYS if incidents is None else DAYS_WITH_INCIDENTS
     series = chosen_series(table, columns=columns, step=step, last=last, days=days)
@@ -128,12 +98,10 @@ def plot_forecast(
         raise DataError(
             f"{len(series):,} columns in one picture", f"at most {MAX_PANELS}", "Choose some."
         )
-    panel = 2.1 if len(series) <= 4 else 1.6
+    panel = 1.7 if len(series) <= 4 else 1.4
     told, text = _told(incidents, series)
-    height = 1.3 + panel * len(series) + (0.17 * (lines_of(text) + 1) if text else 0)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(11, height), layout="constrained", dpi=DPI)
-        FigureCanvasAgg(figure)
+    height = 1.1 + panel * len(series) + (0.16 * (lines_of(text) + 1) if text else 0)
+    with drawing(height) as figure:
         panels = list(np.atleast_1d(figure.subplots(len(series), 1, sharex=True)))
         for axes, (name, rows) in zip(panels, series.items(), strict=True):
             _draw(axes, rows, name, step, coverage)
@@ -142,13 +110,17 @@ def plot_forecast(
                     shade(axes, incident, number, rows["target"].min(), rows["target"].max())
         label_time(panels[-1], isinstance(table["target"].dtype, pd.DatetimeTZDtype))
         figure.align_ylabels(panels)
-        if title:
-            figure.suptitle(title, x=0.008, ha="left", fontsize=13, fontweight="bold")
+        entitle(figure, title)
         if text:
             # Part of the axis, so that the legend below makes room for it.
-            panels[-1].set_xlabel(f"{panels[-1].get_xlabel()}\n\n{text}", loc="left", fontsize=9)
+            label = f"{panels[-1].get_xlabel()}\n\n{text}"
+            panels[-1].set_xlabel(label, loc="left", fontsize=SMALL)
         handles = [*panels[0].get_legend_handles_labels()[0], *kinds_of(told)]
-        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+        figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            ncols=len(handles) if len(handles) <= 5 else 3,
+        )
     return figure
 
 
@@ -234,7 +206,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, name: str, step: int, coverage: float 
     axes.set_title(name)
     judged = int(np.isfinite(actual).sum())
     told = f"{int(outside.sum())} of {judged:,} outside" if judged else "not known yet"
-    axes.set_title(told, loc="right", fontsize=9, fontweight="normal", color=GREY)
+    axes.set_title(told, loc="right", fontsize=SMALL, fontweight="normal", color=GREY)
     axes.margins(x=0.01)
     label_values(axes, name, np.concatenate([actual, lower, upper]))
     _mark_beyond(axes, rows, where)
@@ -254,73 +226,6 @@ def _mark_beyond(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
         xycoords=("data", "axes fraction"),
         ha="right",
         va="top",
-        fontsize=8,
+        fontsize=SMALL,
         color=GREY,
     )
-
-
-def label_values(axes: Axes, name: str, values: np.ndarray) -> None:
-    """Label the axis of a column's values, with the unit that its name tells."""
-    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
-
-    known = np.abs(values[np.isfinite(values)])
-    largest = float(known.max()) if len(known) else 0.0
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    if largest > LARGEST_PLAIN:
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
-    else:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,.10g}"))
-    unit = unit_of(name)
-    axes.set_ylabel(f"{unit} a window" if unit else "per window")
-
-
-def label_time(axes: Axes, times: bool) -> None:
-    """Label the axis of the windows: times in UTC, or row numbers."""
-    if times:
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        locator = AutoDateLocator(tz="UTC", minticks=5, maxticks=14)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(
-            ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
-        )
-        axes.set_xlabel("start of the window, UTC")
-    else:
-        axes.set_xlabel("window, row number from 0")
-
-
-def unit_of(name: str) -> str:
-    """Return a column's unit where its name tells it, else nothing.
-
-    Examples
-    --------
-    >>> unit_of("conn_in_kb"), unit_of("conn_in")
-    ('kB', '')
-    """
-    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
-
-
-def save_figure(figure: Figure, path: Path | str) -> Path:
-    """Save a figure as PNG, written aside and renamed; return its path.
-
-    Raises
-    ------
-    DataError
-        Where it cannot be written.
-    """
-    path = Path(path)
-    with write_aside(path) as partial:
-        partial.write_bytes(picture(figure))
-    return path
-
-
-def picture(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG."""
-    from io import BytesIO
-
-    from matplotlib import rc_context
-
-    buffer = BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
