@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mods.models.architectures import ARCHITECTURES, build_network
+from mods.models.architectures import ARCHITECTURES, build_network, grown
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
 from mods.models.saved_network import network_from_bytes, network_to_bytes
 
@@ -67,3 +67,38 @@ def test_names_do_not_depend_on_what_was_built_before():
     settings = Hyperparameters(model_type="bidirectLSTM", blocks=4)
     one, other = (build_network(settings, **SHAPE) for _ in range(2))
     assert [w.path for w in one.weights] == [w.path for w in other.weights]
+
+
+@pytest.mark.parametrize("told", [0, 3])
+@pytest.mark.parametrize("model_type", ["LSTM", "stackedTCN"])
+def test_a_grown_network_says_the_same_until_it_learns_more(model_type, told):
+    shape = {"channels": 4, "context": 9, "columns": 1, "told": told}
+    network = build_network(settings(model_type), **shape)
+    larger = grown(network, settings(model_type), **shape | {"context": 14})
+    random = np.random.default_rng(0)
+    sequence, context = random.normal(size=(5, 10, 4)), random.normal(size=(5, 14))
+    said = np.asarray(network([sequence, context[:, :9]]))
+    np.testing.assert_allclose(np.asarray(larger([sequence, context])), said, rtol=1e-5, atol=1e-6)
+    assert larger.count_params() == network.count_params() + 2 * 5 * 256
+
+
+def test_a_forecast_that_is_told_can_be_followed():
+    """With the context's forecast raised by one, the median rises by what the network trusts."""
+    shape = {"channels": 4, "context": 9, "columns": 1, "told": 3}
+    network = build_network(settings("MLP"), **shape)
+    weights = network.get_weights()
+    network.set_weights([np.zeros_like(weight) for weight in weights])
+    sequence, context = np.zeros((2, 10, 4)), np.zeros((2, 9))
+    context[1, :3] = [1.0, 2.0, 3.0]
+    said = np.asarray(network([sequence, context]))[:, :, 0, 1]
+    np.testing.assert_allclose(said, [[0, 0, 0], [0.5, 1.0, 1.5]])
+
+
+def test_a_stored_network_holds_no_optimizer():
+    network = build_network(settings("MLP"), **SHAPE)
+    plain = network_to_bytes(network)
+    network.compile("adam", "mse")
+    network.optimizer.build(network.trainable_variables)
+    optimizer = network.optimizer
+    assert len(network_to_bytes(network)) == len(plain)
+    assert network.optimizer is optimizer, "training can go on"
