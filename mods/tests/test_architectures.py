@@ -91,7 +91,7 @@ def test_a_forecast_that_is_told_can_be_followed():
     sequence, context = np.zeros((2, 10, 4)), np.zeros((2, 9))
     context[1, :3] = [1.0, 2.0, 3.0]
     said = np.asarray(network([sequence, context]))[:, :, 0, 1]
-    np.testing.assert_allclose(said, [[0, 0, 0], [0.5, 1.0, 1.5]])
+    np.testing.assert_allclose(said, np.array([[0.0, 0.0, 0.0], [0.5, 1.0, 1.5]]))
 
 
 def test_a_stored_network_holds_no_optimizer():
