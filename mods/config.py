@@ -8,6 +8,7 @@ MODS_DATA_PATH              the data folder alone
 MODS_MODELS_PATH            the models folder alone
 MODS_LOCAL_NETS             local networks as CIDRs, separated by commas
 APP_REMOTE_BASE_DIR         remote storage: a mounted folder, or a remote of rclone
+APP_EXPERIMENT_NAMESPACE    a folder in it for this experiment alone
 MODS_URL_HOSTS              hosts that the service may fetch data from; none by default
 ==========================  =====================================================
 

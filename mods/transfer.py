@@ -13,9 +13,11 @@ with a time limit; the package rclone-python has neither.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess  # nosec B404
 import sys
@@ -57,6 +59,9 @@ _PATIENCE = (
 )
 
 
+_NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
 class RemoteError(ModsError):
     """The remote storage does not do what it is asked for; what is here is untouched."""
 
@@ -70,12 +75,14 @@ class Transferred:
 
 
 def remote_base() -> str:
-    """Return the base that `APP_REMOTE_BASE_DIR` names.
+    """Return the base that `APP_REMOTE_BASE_DIR` names, or the experiment's folder in it.
+
+    `APP_EXPERIMENT_NAMESPACE` names that folder: experiments that share a remote keep apart.
 
     Raises
     ------
     ConfigError
-        Where it is not set.
+        Where it is not set, or the namespace is no name.
     """
     base = os.environ.get("APP_REMOTE_BASE_DIR", "").strip().rstrip("/")
     if not base or base.startswith("-"):
@@ -84,7 +91,15 @@ def remote_base() -> str:
             "a folder, or a remote of rclone",
             "Set it to for example /mnt/share/mods or rshare:mods.",
         )
-    return base
+    namespace = os.environ.get("APP_EXPERIMENT_NAMESPACE", "").strip()
+    if not namespace:
+        return base
+    if not _NAMESPACE.fullmatch(namespace):
+        raise ConfigError(
+            f"APP_EXPERIMENT_NAMESPACE is {namespace!r}",
+            "a name of letters, digits, '-', '_' and '.' that begins with a letter or a digit",
+        )
+    return f"{base}{namespace}" if base.endswith(":") else f"{base}/{namespace}"
 
 
 def pending(kind: Kind = "models") -> list[str]:
@@ -195,7 +210,11 @@ def _version(path: Path) -> list[int]:
 
 
 def _record() -> Path:
-    return folders().checkpoints / "sent.json"
+    # Each remote and experiment has its own: what one has, another may lack.
+    names = ("APP_REMOTE_BASE_DIR", "APP_EXPERIMENT_NAMESPACE")
+    where = "\n".join(os.environ.get(name, "").strip().rstrip("/") for name in names)
+    digest = hashlib.sha256(where.encode()).hexdigest()[:12]
+    return folders().checkpoints / f"sent-{digest}.json"
 
 
 def _sent() -> dict[str, list[int]]:

@@ -119,6 +119,17 @@ def test_models_and_features_go_there_and_come_back(here, base):
     assert pending() == []
 
 
+def test_experiments_that_share_a_remote_keep_apart(here, base, monkeypatch):
+    monkeypatch.setenv("APP_EXPERIMENT_NAMESPACE", "spring")
+    assert send().done == ("a.zip", "b.zip")
+    assert set(contents(base)) == {"spring/models/a.zip", "spring/models/b.zip"}
+    monkeypatch.setenv("APP_EXPERIMENT_NAMESPACE", "autumn")
+    assert pending() == ["a.zip", "b.zip"], "the other experiment's remote has none of them"
+    monkeypatch.setenv("APP_EXPERIMENT_NAMESPACE", "../autumn")
+    with pytest.raises(ConfigError, match=r"APP_EXPERIMENT_NAMESPACE is '../autumn'; expected a"):
+        send()
+
+
 def test_only_what_is_new_is_sent_and_nothing_here_is_replaced(here, base):
     send()
     (here / "models" / "b.zip").write_bytes(b"model b, trained again")
