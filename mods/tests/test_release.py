@@ -40,7 +40,8 @@ def write(folder: Path, *, wheel: dict[str, str], archive: list[str]) -> None:
 
 def whole() -> tuple[dict[str, str], list[str]]:
     now = version()
-    shipped = ["models/model_default_cpu.zip", "data/test/sample-test-w01h-s10m.tsv"]
+    models = [f"models/model_default_{hardware}.zip" for hardware in ("cpu", "gpu")]
+    shipped = [*models, "data/test/sample-test-w01h-s10m.tsv"]
     code = ["mods/py.typed", "mods/visualization/page.html"]
     texts = ["LICENSE", "README.md", "CHANGELOG.md", "requirements.txt", "setup.cfg"]
     wheel = dict.fromkeys([*code, *(f"mods-{now}.data/data/share/mods/{n}" for n in shipped)], "")
@@ -65,7 +66,9 @@ def test_nothing_built_is_no_release(tmp_path):
     assert "0 wheels and 0 sdists" in finished.stderr
 
 
-@pytest.mark.parametrize("lost", ["mods/py.typed", "model_default_cpu.zip", "sample-test"])
+@pytest.mark.parametrize(
+    "lost", ["mods/py.typed", "model_default_cpu.zip", "model_default_gpu.zip", "sample-test"]
+)
 def test_what_is_lost_on_the_way_is_named(lost, tmp_path):
     wheel, archive = whole()
     wheel = {name: text for name, text in wheel.items() if lost not in name}
