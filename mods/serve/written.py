@@ -7,6 +7,7 @@ day takes longer than the network.  Here the worker does all of that, and text c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,13 @@ def answer_written(predict: Callable[..., Any], arguments: dict[str, Any]) -> An
         _SCHEMA.load(answer)
     except ValidationError as error:
         raise RuntimeError(f"the answer does not fit its schema: {error.messages}") from None
-    return WrittenAnswer(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
+    try:
+        text = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError:
+        # Half a surrogate pair, which a log in JSON may hold and a warning quote, and numbers of
+        # more than 64 bits are JSON, but not orjson's.
+        text = json.dumps(answer).encode()
+    return WrittenAnswer(text)
 
 
 @web.middleware

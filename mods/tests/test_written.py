@@ -22,6 +22,16 @@ def test_the_text_says_what_the_answer_says() -> None:
     assert json.loads(text) == json.loads(json.dumps(api.predict(**asked)))
 
 
+@pytest.mark.network
+def test_text_that_is_no_unicode_is_written_too() -> None:
+    def predict() -> dict[str, Any]:
+        answer = api.predict(horizon=1)
+        assert isinstance(answer, dict)
+        return answer | {"warnings": ["line 3: '\ud800'"]}
+
+    assert json.loads(answer_written(predict, {}).text)["warnings"] == ["line 3: '\ud800'"]
+
+
 def test_a_file_stays_a_file() -> None:
     file = BytesIO(b"picture")
     assert answer_written(lambda: file, {}) is file
