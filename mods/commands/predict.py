@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from mods.commands import Report
+from mods.commands.arguments import add_data_and_model, read_for_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +25,7 @@ _SHOWN = (1, 3, 6, 12)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from mods.commands.data_options import add_data_arguments
-
-    add_data_arguments(parser)
+    add_data_and_model(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -47,7 +46,6 @@ def run(arguments: argparse.Namespace) -> Report:
 
     if arguments.out is not None:
         check_output(arguments.out)
-    from mods.commands.data_options import read_for_model
 
     rate, incidents = arguments.alarm_rate, None
     if rate is None:
