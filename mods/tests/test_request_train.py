@@ -20,8 +20,8 @@ from mods.models.api_errors import ServiceError
 from mods.models.kept_uploads import check_identifier, keep_upload, kept_upload
 from mods.models.legacy import ImportedModel, import_bundle
 from mods.models.train import FINE_TUNING
+from mods.tests.original_maker import COLUMNS, config_of, level_frame, original
 from mods.tests.running_service import SAMPLE, an_upload, write_pool
-from mods.tests.test_legacy import COLUMNS, config_of, level_frame, original
 from mods.tests.test_upload_logs import CONN_TSV
 
 SMALL: dict[str, Any] = {"model_type": "Conv1D", "num_epochs": 1, "blocks": 4, "sequence_len": 6}
