@@ -19,24 +19,7 @@ from mods import config
 from mods.errors import DataError, ModsWarning, NotFoundError
 from mods.models import api, request_data
 from mods.models.api_errors import ServiceError, collected_warnings, translated
-from mods.tests.running_service import SAMPLE, SCRIPTS, environment, write_pool
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder in which the service keeps everything."""
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
-    config.folders.cache_clear()
-    yield tmp_path
-    config.folders.cache_clear()
-
-
-def an_upload(folder: Path, content: bytes, name: str = "table.tsv") -> UploadedFile:
-    path = folder / "uploads" / "tmp1234"
-    path.write_bytes(content)
-    return UploadedFile("data", str(path), "text/plain", name)
+from mods.tests.running_service import SAMPLE, SCRIPTS, an_upload, environment, write_pool
 
 
 def test_the_entry_point_has_what_deepaas_looks_for():

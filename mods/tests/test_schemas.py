@@ -44,15 +44,10 @@ OLD_TRAIN = {
 
 
 @pytest.fixture
-def pool(tmp_path, monkeypatch):
+def pool(home):
     """A datapool of two days for the service."""
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    monkeypatch.delenv("MODS_DATA_PATH", raising=False)
-    monkeypatch.delenv("MODS_MODELS_PATH", raising=False)
-    config.folders.cache_clear()
     write_pool(config.folders().datapools, days=2)
-    yield config.folders().datapools
-    config.folders.cache_clear()
+    return config.folders().datapools
 
 
 def test_every_argument_of_existing_clients_is_taken():
@@ -163,14 +158,9 @@ def test_a_training_is_checked_against_the_datapool(pool, sent, expected):
     complete({"train_time_range": "<2024-03-02,2025)"}, train_arguments())
 
 
-def test_a_training_without_a_datapool_is_refused_though_nothing_is_given(tmp_path, monkeypatch):
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    config.folders.cache_clear()
-    try:
-        with pytest.raises(ValidationError, match="no datapool to train on"):
-            Schema.from_dict(train_arguments())().load({})
-    finally:
-        config.folders.cache_clear()
+def test_a_training_without_a_datapool_is_refused_though_nothing_is_given(home):
+    with pytest.raises(ValidationError, match="no datapool to train on"):
+        Schema.from_dict(train_arguments())().load({})
 
 
 def test_the_answer_has_the_keys_that_existing_clients_read():

@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 
 from mods.cli import main
-from mods.config import folders
 from mods.errors import ModelError
 from mods.models.fitting import fit_network
 from mods.models.loading import load_model
 from mods.models.mods_model import Model
 from mods.models.train import FINE_TUNING
-from mods.tests.test_mods_model import SMALL, frame_of
+from mods.tests.series_maker import SMALL, frame_of
 
 pytestmark = pytest.mark.network
 
@@ -28,14 +27,10 @@ OPTIONS = ["--blocks", "4", "--sequence-len", "12", "--horizon", "6", "--num-epo
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder of its own for models and checkpoints, with a table `data.csv`."""
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    folders.cache_clear()
-    frame_of(400).reset_index().to_csv(tmp_path / "data.csv", index=False)
-    yield tmp_path
-    folders.cache_clear()
+def home(home):
+    """The folder, with a table `data.csv` in it."""
+    frame_of(400).reset_index().to_csv(home / "data.csv", index=False)
+    return home
 
 
 def test_train_writes_a_model_that_forecasts_and_can_be_gone_on_from(home, capsys):

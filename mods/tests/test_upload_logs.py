@@ -9,7 +9,6 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
-from deepaas.model.v2.wrapper import UploadedFile
 
 from mods import config
 from mods.dataset.make_dataset import make_dataset
@@ -18,7 +17,7 @@ from mods.models import api
 from mods.models.api_errors import ServiceError
 from mods.models.request_data import read_upload
 from mods.models.upload_logs import log_features
-from mods.tests.running_service import environment
+from mods.tests.running_service import an_upload
 from mods.tests.zeek_writer import json_lines, tsv
 
 START = 1_709_251_200_000_000
@@ -175,24 +174,13 @@ def test_tables_and_datapools_are_left_alone(tmp_path):
 
 
 @pytest.mark.network
-def test_the_service_forecasts_logs_and_leaves_nothing(tmp_path, monkeypatch):
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
-    config.folders.cache_clear()
-
-    def upload(content):
-        path = tmp_path / "uploads" / "tmp1"
-        path.write_bytes(content)
-        return UploadedFile("data", str(path), "", "logs.zip")
-
-    answer = api.predict(data=upload(zipped(**ALL)))
+def test_the_service_forecasts_logs_and_leaves_nothing(folder):
+    answer = api.predict(data=an_upload(folder, zipped(**ALL), "logs.zip"))
     assert isinstance(answer, dict)
     assert answer["data"] == "upload"
     assert answer["data_select_query"] == config.DEFAULT_QUERY
     assert answer["columns"] == ["conn_in", "conn_out", "dns_in_distinct", "ssh_in"]
     with pytest.raises(ServiceError) as caught:
-        api.predict(data=upload(zipped(**ALL)[:-40]))
+        api.predict(data=an_upload(folder, zipped(**ALL)[:-40], "logs.zip"))
     assert caught.value.status == 422
-    assert list((tmp_path / "uploads").iterdir()) == []
-    config.folders.cache_clear()
+    assert list((folder / "uploads").iterdir()) == []
