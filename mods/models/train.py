@@ -85,6 +85,8 @@ def train(
     begun, prototype = _prototype(from_model, hyperparameters)
     frame = read_data(data, query=query, window=window)
     part = _part(frame, time_range, exclude)
+    if test_range is not None:
+        _check_later(frame, part, test_range)
     prototype.fit(
         part,
         from_model=begun,
@@ -108,7 +110,7 @@ def train(
         "training": prototype.config["training"],
     }
     if test_range is not None:
-        document["evaluation"] = _judged(prototype, frame, part, test_range, test_exclude)
+        document["evaluation"] = _judged(prototype, frame, test_range, test_exclude)
         prototype.metrics["test"] = document["evaluation"]
     prototype.save(path)
     return document
@@ -138,14 +140,8 @@ def _part(frame: pd.DataFrame, time_range: str | None, exclude: Sequence[str]) -
     return part
 
 
-def _judged(
-    model: Model,
-    frame: pd.DataFrame,
-    part: pd.DataFrame,
-    test_range: str,
-    exclude: Sequence[str],
-) -> dict[str, Any]:
-    from mods.models.evaluation import evaluate, origin_rows
+def _check_later(frame: pd.DataFrame, part: pd.DataFrame, test_range: str) -> None:
+    from mods.models.evaluation import origin_rows
 
     first, _ = origin_rows(frame, test_range)
     last = int(frame.index.get_indexer(part.index[-1:])[0])
@@ -155,6 +151,13 @@ def _judged(
             "a range after the training's",
             "Give --range and --test-range that do not overlap.",
         )
+
+
+def _judged(
+    model: Model, frame: pd.DataFrame, test_range: str, exclude: Sequence[str]
+) -> dict[str, Any]:
+    from mods.models.evaluation import evaluate
+
     judged = _part(frame, None, exclude)
     document: dict[str, Any] = evaluate(model, judged, include=test_range).document()
     return document

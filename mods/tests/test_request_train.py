@@ -91,6 +91,26 @@ def test_a_training_goes_on_from_a_model_with_what_is_not_said_its_own(folder):
     assert not (folder / "models" / "other.zip").exists()
 
 
+@pytest.mark.network
+def test_a_test_range_alone_trains_on_what_lies_before_it_and_the_model_is_sent(
+    folder, monkeypatch
+):
+    write_pool(config.folders().datapools, days=5)
+    monkeypatch.setenv("APP_REMOTE_BASE_DIR", str(folder / "remote"))
+    (folder / "remote").mkdir()
+    trained = api.train(model_name="mine", test_time_range="<2024-03-05,2024-03-06)", **SMALL)
+    assert trained["train_time_range"] == "<2024-03-01T00:00:00Z,2024-03-04T23:50:00Z>"
+    assert trained["evaluation"]["origins"]["count"] == 144
+    with pytest.raises(ServiceError, match="no window lies before the test range"):
+        api.train(model_name="other", test_time_range="<2024-03-01,2024-03-03)", **SMALL)
+    kept, remote = folder / "models" / "mine.zip", folder / "remote" / "models" / "mine.zip"
+    deadline = time.monotonic() + 60
+    while not remote.is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert remote.read_bytes() == kept.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
