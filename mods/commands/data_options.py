@@ -15,7 +15,7 @@ __all__ = ["add_data_arguments", "read_for_model"]
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare `--data`, `--model`, `--window` and `--range`."""
+    """Declare `--data`, `--model`, `--query`, `--window` and `--range`."""
     parser.add_argument(
         "--data",
         required=True,
@@ -23,6 +23,12 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model", required=True, help="the name of a model, or the path of its bundle"
+    )
+    parser.add_argument(
+        "--query",
+        metavar="Q",
+        help="which columns, for example 'ssl|in~ssl_in|out~ssl_out#window_start,window_end'"
+        " (default: those of the model, or four; of a table all)",
     )
     parser.add_argument(
         "--window",
@@ -47,9 +53,10 @@ def read_for_model(arguments: argparse.Namespace) -> tuple[Model | ImportedModel
     model = load_bundle(locate_model(arguments.model))
     if is_datapool(arguments.data):
         window = arguments.window or model.window
-        return model, read_data(arguments.data, query=model.config.get("query"), window=window)
+        query = arguments.query or model.config.get("query")
+        return model, read_data(arguments.data, query=query, window=window)
     # A table with times says itself what its windows are.
-    frame = read_data(arguments.data, window=arguments.window)
+    frame = read_data(arguments.data, query=arguments.query, window=arguments.window)
     if frame.attrs.get("window") is None:
         frame.attrs["window"] = model.window
     return model, frame
