@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from typing import Any
 from unittest import mock
 
@@ -17,6 +18,9 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 from mods.cli import COMMANDS, build_parser
+
+#: Letters that a block of code shows without being moved.
+WIDTH = 88
 
 
 class Commands(Directive):
@@ -47,7 +51,7 @@ def _command(name: str) -> nodes.section:
         if isinstance(action, argparse._SubParsersAction)
     )
     parser: argparse.ArgumentParser = choices[name]
-    with mock.patch.dict(os.environ, {"COLUMNS": "88"}):
+    with mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH)}):
         usage = parser.format_usage().removeprefix("usage: ")
     section = nodes.section(ids=[f"mods-{name}"], names=[f"mods {name}"])
     section += nodes.title("", f"mods {name}")
@@ -64,6 +68,15 @@ def _command(name: str) -> nodes.section:
 
 
 def _shell(text: str) -> nodes.literal_block:
+    # No wider than the page shows, broken before options.
+    lines = [""]
+    for word in re.split(r" (?=-)", text):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and len(longer) > WIDTH - 2:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    text = " \\\n    ".join(lines)
     return nodes.literal_block(text, text, language="bash")
 
 

@@ -35,10 +35,16 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_and_model(parser: argparse.ArgumentParser) -> None:
-    """Declare `--data`, `--model`, `--window` and `--range`, for what a model is asked."""
+    """Declare `--data`, `--model`, `--query`, `--window` and `--range`: what a model is asked."""
     add_data(parser)
     parser.add_argument(
         "--model", required=True, help="the name of a model, or the path of its bundle"
+    )
+    parser.add_argument(
+        "--query",
+        metavar="Q",
+        help="which columns, for example 'ssl|in~ssl_in|out~ssl_out#window_start,window_end'"
+        " (default: those of the model, or four; of a table all)",
     )
     parser.add_argument("--window", metavar="W", help=f"{_WINDOW} (default: the model's)")
     parser.add_argument(
@@ -98,9 +104,10 @@ def read_for_model(arguments: argparse.Namespace) -> tuple[Model | ImportedModel
     model = load_bundle(locate_model(arguments.model))
     if is_datapool(arguments.data):
         window = arguments.window or model.window
-        return model, read_data(arguments.data, query=model.config.get("query"), window=window)
+        query = arguments.query or model.config.get("query")
+        return model, read_data(arguments.data, query=query, window=window)
     # A table with times says itself what its windows are.
-    frame = read_data(arguments.data, window=arguments.window)
+    frame = read_data(arguments.data, query=arguments.query, window=arguments.window)
     if frame.attrs.get("window") is None:
         frame.attrs["window"] = model.window
     return model, frame

@@ -34,6 +34,8 @@ FENCED = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 SHELL = {"bash", "sh", "shell", "console"}
+#: Letters that a block of code on a page shows without being moved.
+WIDTH = 88
 #: Commands of the README: `make` runs in CI itself, `curl` in test_service.py.
 RUN_ELSEWHERE = re.compile(r"^(make |curl |uuid=\$\(curl )")
 
@@ -62,7 +64,8 @@ RUNNABLE = [page for page in PAGES if blocks(page)]
 def test_commands_are_fenced_and_those_not_run_have_a_reason(page):
     """No command hides in an indented block, which this test would not see."""
     text = page.read_text()
-    assert not re.search(r"^(    |\t)(mods|pip|make|docker|curl) ", text, re.MULTILINE)
+    plain = FENCED.sub("", text)
+    assert not re.search(r"^(    |\t)(mods|pip|make|docker|curl) ", plain, re.MULTILINE)
     assert text.count("<!-- not run") == sum(bool(m["reason"]) for m in FENCED.finditer(text))
 
 
@@ -72,6 +75,15 @@ def logs(tmp_path_factory):
     words = ["simulate", "--days", "4", "--rate", "20000", "--no-incidents", "--rotate", "day"]
     assert cli.main([*words, "--out", str(folder)]) == 0
     return folder
+
+
+def write_what_the_original_left(work, logs):
+    """A bundle in its layout, and a datapool."""
+    from mods.tests.test_legacy import original
+
+    (work / "model_2019.zip").write_bytes(original())
+    pool = work / "data" / "features" / "datapools"
+    assert cli.main(["features", str(logs), "--out", str(pool)]) == 0
 
 
 @pytest.mark.ci
@@ -84,6 +96,8 @@ def test_the_commands_of_a_page_do_what_it_says(page, logs, tmp_path):
     binaries.mkdir()
     (work / "data").mkdir(parents=True)
     (work / "data" / "test").symlink_to(ROOT / "data" / "test")
+    if page.name == "original.md":
+        write_what_the_original_left(work, logs)
     program = binaries / "mods"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m mods.cli "$@"\n')
     program.chmod(0o755)
@@ -164,6 +178,45 @@ def test_one_line_makes_a_feature_as_the_page_says(logs, tmp_path, monkeypatch, 
     assert (known[f"in_{name}"] >= known["in_count_uid"]).all()
     assert known["in_count_uid"].sum() > 0
     assert capsys.readouterr().out
+
+
+@pytest.mark.network
+def test_a_network_is_one_function_as_the_page_says(monkeypatch):
+    from mods.models import architectures, hyperparameters
+
+    page = (DOCS / "howto" / "model.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    name = re.findall(r'_architecture\("(\w+)"\)', code)[0]
+    registry = dict(architectures.ARCHITECTURES)
+    monkeypatch.setattr(architectures, "ARCHITECTURES", registry)
+    types = (*hyperparameters.MODEL_TYPES, name)
+    monkeypatch.setattr(hyperparameters, "MODEL_TYPES", types)
+    exec(code, vars(architectures) | {"__name__": "page"})
+    settings = hyperparameters.Hyperparameters(model_type=name)
+    network = architectures.build_network(settings, channels=4, context=20, columns=1, told=12)
+    assert network.output_shape[1] == settings.horizon
+
+
+def test_the_rules_of_the_page_are_read(tmp_path):
+    from mods.anomaly.suppression import read_rules
+
+    page = (DOCS / "alarms.md").read_text()
+    file = tmp_path / "rules.toml"
+    file.write_text(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0])
+    rules = read_rules(file)
+    assert len(rules.maintenance) == len(rules.jobs) == 1
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=name_of)
+def test_commands_are_no_wider_than_the_page(page):
+    """Those that are would be cut at the right."""
+    lines = [
+        line
+        for match in FENCED.finditer(page.read_text())
+        if match["language"] in SHELL
+        for line in match["code"].splitlines()
+    ]
+    assert [line for line in lines if len(line) > WIDTH] == []
 
 
 def test_the_table_of_dependencies_has_each_of_them():

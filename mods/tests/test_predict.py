@@ -146,6 +146,29 @@ def test_a_forecast_table_from_the_command_line(trained, tmp_path, capsys):
 
 
 @pytest.mark.network
+def test_a_query_names_other_columns_than_the_model_was_trained_on(trained, tmp_path, capsys):
+    """Of a datapool by the features' names, of a table by the columns' own."""
+    pool, frame = tmp_path / "pool", frame_of(300, times=True)
+    times = pd.DatetimeIndex(frame.index)
+    form = "%Y-%m-%dT%H:%M:%S.000Z"
+    frame["window_start"] = times.strftime(form)
+    frame["window_end"] = (times + pd.Timedelta("1h")).strftime(form)
+    for day, rows in frame.groupby(times.date):
+        file = pool / f"ssl/{day:%Y/%m/%d}/w01h-s10m.tsv"
+        file.parent.mkdir(parents=True)
+        rows = rows.rename(columns={"conn_in": "in", "ssh_in": "out"})
+        rows[["window_start", "window_end", "in", "out"]].to_csv(file, sep="\t", index=False)
+    model = ["--model", str(trained / "small.zip"), "--json"]
+    query = ["--query", "ssl|out~ssl_out#window_start,window_end"]
+    for command in ("predict", "evaluate"):
+        assert main([command, "--data", str(pool), *query, *model]) == 0
+        assert json.loads(capsys.readouterr().out)["columns"] == ["ssl_out"]
+    query = ["--query", "ssh|in~ssh_in#window_start"]
+    assert main(["detect", "--data", str(trained / "data.csv"), *query, *model]) == 0
+    assert json.loads(capsys.readouterr().out)["columns"] == ["ssh_in"]
+
+
+@pytest.mark.network
 def test_evaluate_from_the_command_line(trained, capsys):
     command = ["evaluate", "--data", str(trained / "data.csv"), "--model"]
     command += [str(trained / "small.zip"), "--range", "<2019-06-09T12,2019-06-11)"]
