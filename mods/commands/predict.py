@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alarm-rate",
         metavar="RATE",
         help="tell the incidents in the range too, at so many windows that may be false alarms,"
-        " for example 1/day; the table then has score,alarm,incident of each target",
+        " for example 1/day; the table then has score,alarm,incident,incident_text of each target",
     )
 
 
@@ -58,7 +58,8 @@ def run(arguments: argparse.Namespace) -> Report:
         check_rate(rate)
         model, frame = read_for_model(arguments)
         found = watch(model, frame, rate, include=arguments.range)
-        table, incidents = with_alarms(found.table, found.scores), found.incidents
+        incidents = found.incidents
+        table = with_alarms(found.table, found.scores, incidents)
     document: dict[str, Any] = {
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
         "window": frame.attrs.get("window"),

@@ -95,7 +95,9 @@ def translated() -> Iterator[None]:
     except Exception as error:
         logger.exception("a failure of ours")
         raise ServiceError(
-            500, f"a failure of ours: {type(error).__name__}: {error}", "InternalError"
+            500,
+            client_text(f"a failure of ours: {type(error).__name__}: {error}"),
+            "InternalError",
         ) from None
 
 

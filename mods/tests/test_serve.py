@@ -292,6 +292,9 @@ def test_a_training_that_is_killed_says_so(service, process):
     wait_until(lambda: status()["status"] != "running")
     assert status()["status"] == "error"
     assert "was killed" in status()["message"]
+    assert not (service.models / "mine.zip").exists()
+    about = requests.get(f"{service.model}/", headers=HEADERS, timeout=10).json()
+    assert about["trainings"][0]["state"] == "stopped"
 
 
 def test_logs_are_json_lines_without_what_was_uploaded(service):
