@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
     from mods.models.mods_model import Model
 
-__all__ = ["FINE_TUNING", "train"]
-
-#: What a training that goes on from a checkpoint takes where nothing else is said: a few epochs,
-#: so that it does not forget what it knows, of small batches, for there are often few windows.
-FINE_TUNING = {"learning_rate": 1e-3, "num_epochs": 4, "batch_size": 128}
+__all__ = ["train"]
 
 
 def train(
@@ -120,6 +116,7 @@ def _prototype(
     from_model: str | None, hyperparameters: dict[str, Any]
 ) -> tuple[Model | None, Model]:
     """Return the model to go on from, if any, and the one to train."""
+    from mods.models.hyperparameters import settings_on
     from mods.models.loading import require_trained_here
     from mods.models.mods_model import Model
     from mods.models.registry import locate_model
@@ -129,7 +126,7 @@ def _prototype(
     path = locate_model(from_model)
     require_trained_here(path)
     begun = Model.load(path)
-    return begun, Model(**begun.settings.as_dict() | FINE_TUNING | hyperparameters)
+    return begun, Model(**settings_on(begun.settings, hyperparameters).as_dict())
 
 
 def _part(frame: pd.DataFrame, time_range: str | None, exclude: Sequence[str]) -> pd.DataFrame:

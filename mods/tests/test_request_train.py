@@ -14,12 +14,12 @@ from marshmallow import ValidationError
 
 import mods
 from mods import config
-from mods.errors import NotFoundError
+from mods.errors import ModelError, NotFoundError
 from mods.models import api, kept_uploads
 from mods.models.api_errors import ServiceError
+from mods.models.hyperparameters import FINE_TUNING
 from mods.models.kept_uploads import check_identifier, keep_upload, kept_upload
 from mods.models.legacy import ImportedModel, import_bundle
-from mods.models.train import FINE_TUNING
 from mods.tests.original_maker import COLUMNS, config_of, level_frame, original
 from mods.tests.running_service import SAMPLE, an_upload, write_pool
 from mods.tests.test_upload_logs import CONN_TSV
@@ -233,6 +233,13 @@ def test_no_training_goes_on_from_an_imported_model(folder):
     import_bundle(folder / "old.zip", folder / "models" / "campus.zip")
     with pytest.raises(ServiceError, match="cannot be trained any further"):
         api.train(from_model="campus", model_name="mine")
+    imported: Any = mods.load_model("campus")
+    with pytest.raises(ModelError) as caught:
+        mods.Model(num_epochs=1).fit(level_frame(), from_model=imported)
+    assert str(caught.value) == (
+        "an imported model cannot be trained any further; expected a model that was trained here."
+        " Go on from another one, for example 'default'."
+    )
 
 
 @pytest.mark.network
