@@ -17,11 +17,10 @@ from mods.models.encoding import Encoding, check_frame, encoding_for
 from mods.models.fitting import quieten
 from mods.models.forecast import Forecast, actual_after, forecast_table, index_after
 from mods.models.hyperparameters import Hyperparameters, settings_on
-from mods.models.loading import trained_elsewhere
 from mods.models.quiet import load_tensorflow
 from mods.models.recipe import train_network
 
-__all__ = ["Model"]
+__all__ = ["Model", "trained_elsewhere"]
 
 #: The share of the origins, the latest ones, that tells when to stop.
 VALIDATION_SHARE = 0.1
@@ -377,6 +376,15 @@ def _check_inputs(network: Any, *arrays: np.ndarray) -> None:
             "a model trained by this version",
             "Train it again.",
         )
+
+
+def trained_elsewhere() -> ModelError:
+    """Return the error for going on from an imported model."""
+    return ModelError(
+        "an imported model cannot be trained any further",
+        "a model that was trained here",
+        "Go on from another one, for example 'default'.",
+    )
 
 
 def _require_trained_here(model: object) -> None:
