@@ -13,7 +13,7 @@ from typing import Any
 
 import narwhals as nw
 
-from mods.dataset.engines import CollectedFacts, read_blocks
+from mods.dataset.engine import CollectedFacts, read_blocks
 from mods.dataset.plan import DaysTouched, Plan
 from mods.dataset.records import Block, empty_records
 from mods.dataset.windows import Lazy

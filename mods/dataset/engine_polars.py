@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mods.dataset.engines import MINUTES, Facts, collected, in_range, lazy, marked, read_blocks
+from mods.dataset.engine import MINUTES, Facts, collected, in_range, lazy, marked, read_blocks
 from mods.dataset.facts import FactStore
 from mods.dataset.plan import DaysTouched, Plan
 from mods.dataset.protocols import Protocol

@@ -22,7 +22,7 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from mods.dataset.engines import CollectedFacts, days_of, note
+from mods.dataset.engine import CollectedFacts, days_of, note
 from mods.dataset.hadoop import (
     HadoopFile,
     copy_there,

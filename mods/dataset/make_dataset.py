@@ -23,7 +23,8 @@ import polars as pl
 from mods import config
 from mods.dataset.built import Built, days_reached, days_to_build
 from mods.dataset.direction import Hosts
-from mods.dataset.engines import Facts, open_facts
+from mods.dataset.engine import Facts
+from mods.dataset.engines import open_facts
 from mods.dataset.feature_files import Layout, place, write_features
 from mods.dataset.filters import Rules
 from mods.dataset.hadoop import HadoopFile, is_address
