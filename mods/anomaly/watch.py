@@ -90,8 +90,10 @@ def watch(
     return Watched(chosen, inside.scores, inside.incidents, inside.doubt)
 
 
-def with_alarms(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return a forecast table with `score,alarm,incident` of each row's target window.
+def with_alarms(
+    table: pd.DataFrame, scores: pd.DataFrame, incidents: Iterable[Incident] = ()
+) -> pd.DataFrame:
+    """Return a forecast table with `score,alarm,incident,incident_text` of each row's target.
 
     Parameters
     ----------
@@ -99,22 +101,26 @@ def with_alarms(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
         The forecast table.
     scores
         The score table.
+    incidents
+        Those in it, for their sentences.
 
     Returns
     -------
     pandas.DataFrame
-        A copy; the three are missing where the target has no score, for it is not known yet.
+        A copy; the four are missing where the target has no score, for it is not known yet.
 
     Examples
     --------
     >>> table = pd.DataFrame({"target": [1, 2], "forecast": [5.0, 6.0]})
     >>> scores = pd.DataFrame({"window": [1], "score": [7.5], "alarm": [True], "incident": ["x"]})
     >>> with_alarms(table, scores).to_csv(index=False).splitlines()
-    ['target,forecast,score,alarm,incident', '1,5.0,7.5,True,x', '2,6.0,,,']
+    ['target,forecast,score,alarm,incident,incident_text', '1,5.0,7.5,True,x,', '2,6.0,,,,']
     """
     told = scores[["window", "score", "alarm", "incident"]].set_index("window")
     told = told.astype({"alarm": "boolean", "incident": object})
     told["incident"] = told["incident"].where(told["incident"] != "", None)
+    sentences = {incident.id: incident.text for incident in incidents}
+    told["incident_text"] = told["incident"].map(sentences).astype(object)
     return table.join(told, on="target")
 
 

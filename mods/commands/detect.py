@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mods.commands import Report
+from mods.commands.arguments import add_data_and_model, read_for_model
 
 if TYPE_CHECKING:
     from mods.anomaly.detect import Detection
@@ -28,9 +29,7 @@ _SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from mods.commands.data_options import add_data_arguments
-
-    add_data_arguments(parser)
+    add_data_and_model(parser)
     parser.add_argument(
         "--rate",
         default="1/day",
@@ -60,7 +59,6 @@ def run(arguments: argparse.Namespace) -> Report:
     from mods.anomaly.notices import check_output, write_detection
     from mods.anomaly.suppression import read_rules
     from mods.anomaly.thresholds import check_rate, parse_rate
-    from mods.commands.data_options import read_for_model
     from mods.config import DEFAULT_WINDOW
     from mods.models.evaluation import origin_rows
     from mods.timerange import Window

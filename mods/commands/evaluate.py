@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mods.commands import Report
+from mods.commands.arguments import add_data_and_model, read_for_model
 
 if TYPE_CHECKING:
     from mods.models.evaluation import Evaluation
@@ -32,9 +33,7 @@ _SHOWN = (1, 3, 6, 12)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from mods.commands.data_options import add_data_arguments
-
-    add_data_arguments(parser)
+    add_data_and_model(parser)
     parser.add_argument(
         "--incidents",
         metavar="FILE",
@@ -83,7 +82,6 @@ def run(arguments: argparse.Namespace) -> Report:
 
     if arguments.out is not None:
         check_report(arguments.out)
-    from mods.commands.data_options import read_for_model
     from mods.models.evaluation import evaluate
     from mods.models.loading import trainer_like
     from mods.models.report import write_report

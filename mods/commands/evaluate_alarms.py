@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mods.commands import Report
+from mods.commands.arguments import read_for_model
 from mods.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def judge_alarms(arguments: argparse.Namespace) -> Report:
     from mods.anomaly.judging import judge
     from mods.anomaly.labels import read_labels
     from mods.anomaly.thresholds import check_rate, parse_rate
-    from mods.commands.data_options import read_for_model
     from mods.models.evaluation import origin_rows
     from mods.timerange import Window
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from mods.commands import Report
+from mods.commands.arguments import add_data_and_model, read_for_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +25,7 @@ _SHOWN = (1, 3, 6, 12)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from mods.commands.data_options import add_data_arguments
-
-    add_data_arguments(parser)
+    add_data_and_model(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alarm-rate",
         metavar="RATE",
         help="tell the incidents in the range too, at so many windows that may be false alarms,"
-        " for example 1/day; the table then has score,alarm,incident of each target",
+        " for example 1/day; the table then has score,alarm,incident,incident_text of each target",
     )
 
 
@@ -47,7 +46,6 @@ def run(arguments: argparse.Namespace) -> Report:
 
     if arguments.out is not None:
         check_output(arguments.out)
-    from mods.commands.data_options import read_for_model
 
     rate, incidents = arguments.alarm_rate, None
     if rate is None:
@@ -60,7 +58,8 @@ def run(arguments: argparse.Namespace) -> Report:
         check_rate(rate)
         model, frame = read_for_model(arguments)
         found = watch(model, frame, rate, include=arguments.range)
-        table, incidents = with_alarms(found.table, found.scores), found.incidents
+        incidents = found.incidents
+        table = with_alarms(found.table, found.scores, incidents)
     document: dict[str, Any] = {
         "columns": [str(name) for name in dict.fromkeys(table["column"])],
         "window": frame.attrs.get("window"),

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mods.commands import Report
+from mods.commands.arguments import add_data, add_selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,18 +25,12 @@ EXAMPLE = "mods select --data data/test/sample-test-w01h-s10m.tsv --figure selec
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--data",
-        required=True,
-        help="a datapool (directory or zip) or a table (TSV, CSV, Parquet)",
-    )
-    parser.add_argument("--query", metavar="Q", help="the columns to choose from")
-    parser.add_argument("--window", metavar="W", help="the window's name, for example w01h-s10m")
-    parser.add_argument(
-        "--range",
-        metavar="R",
-        help="judge this range only, for example '<2019-06-01,2019-06-08)', or row numbers where"
-        " the data carry no time",
+    add_data(parser)
+    add_selection(
+        parser,
+        query="the columns to choose from",
+        time_range="judge this range only, for example '<2019-06-01,2019-06-08)', or row numbers"
+        " where the data carry no time",
     )
     parser.add_argument(
         "--targets",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
 from mods.commands import Report
+from mods.commands.arguments import (
+    add_data,
+    add_exclude,
+    add_hyperparameters,
+    add_selection,
+    given_hyperparameters,
+)
 
 HELP = (
     "Train a model and write its bundle. The last tenth of the range tells when to stop; each"
@@ -17,25 +23,17 @@ EXAMPLE = "mods train --data data/test/sample-test-w01h-s10m.tsv --model mine --
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; the hyper-parameters come from where they are defined."""
-    parser.add_argument(
-        "--data",
-        required=True,
-        help="a datapool (directory or zip) or a table (TSV, CSV, Parquet)",
-    )
+    add_data(parser)
     parser.add_argument(
         "--model", required=True, help="the name of the model to write, or a path ending in .zip"
     )
-    parser.add_argument("--query", metavar="Q", help="columns of a datapool to train on")
-    parser.add_argument("--window", metavar="W", help="the window's name, for example w01h-s10m")
-    parser.add_argument(
-        "--range",
-        metavar="R",
-        help="train on this range only, for example '<2019-01-01,2019-04-01)', or row numbers"
-        " where the data carry no time",
+    add_selection(
+        parser,
+        query="columns of a datapool to train on",
+        time_range="train on this range only, for example '<2019-01-01,2019-04-01)', or row"
+        " numbers where the data carry no time",
     )
-    parser.add_argument(
-        "--exclude", metavar="R", action="append", default=[], help="leave this range out"
-    )
+    add_exclude(parser)
     parser.add_argument(
         "--test-range", metavar="R", help="judge the model on this later range once it is trained"
     )
@@ -51,18 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--figure", metavar="FILE", help="draw the losses of each epoch to FILE.png"
     )
-    add_hyperparameters(parser.add_argument_group("hyper-parameters"))
+    add_hyperparameters(parser, "hyper-parameters")
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """Train, and say what came out."""
-    from mods.models.hyperparameters import Hyperparameters
     from mods.models.train import train
     from mods.visualization.style import check_figure
 
     check_figure(arguments.figure)
-    names = [item.name for item in dataclasses.fields(Hyperparameters)]
-    given = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
     document = train(
         arguments.data,
         arguments.model,
@@ -74,7 +69,7 @@ def run(arguments: argparse.Namespace) -> Report:
         from_model=arguments.from_model,
         resume=arguments.resume,
         keep_interrupted=arguments.keep_interrupted,
-        **given,
+        **given_hyperparameters(arguments),
     )
     text = _text(document)
     if arguments.figure is not None:
@@ -86,19 +81,6 @@ def run(arguments: argparse.Namespace) -> Report:
         document["figure"] = arguments.figure
         text += f"\nWrote {arguments.figure}."
     return Report(text, document)
-
-
-def add_hyperparameters(group: Any) -> None:
-    """Declare an option for each hyper-parameter, from where they are defined."""
-    from mods.models.hyperparameters import Hyperparameters
-
-    for item in dataclasses.fields(Hyperparameters):
-        option = "--" + item.name.replace("_", "-")
-        text = f"{item.metadata['help']} (default: {item.default})"
-        if isinstance(item.default, bool):
-            group.add_argument(option, action=argparse.BooleanOptionalAction, help=text)
-        else:
-            group.add_argument(option, type=type(item.default), metavar="X", help=text)
 
 
 def _text(document: dict[str, Any]) -> str:

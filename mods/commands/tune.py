@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
 from mods.commands import Report
-from mods.commands.train import add_hyperparameters
+from mods.commands.arguments import (
+    add_data,
+    add_exclude,
+    add_hyperparameters,
+    add_selection,
+    given_hyperparameters,
+)
 
 HELP = (
     "Search for good hyper-parameters by rolling validation inside the range, and print the"
@@ -21,31 +26,24 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--data",
-        required=True,
-        help="a datapool (directory or zip) or a table (TSV, CSV, Parquet)",
-    )
+    add_data(parser)
     parser.add_argument("--model", required=True, help="the name of the model to train afterwards")
     parser.add_argument(
         "--trials", type=int, default=20, metavar="N", help="finished trials in all (default: 20)"
     )
-    parser.add_argument("--query", metavar="Q", help="columns of a datapool to train on")
-    parser.add_argument("--window", metavar="W", help="the window's name, for example w01h-s10m")
-    parser.add_argument("--range", metavar="R", help="search on this range only")
-    parser.add_argument(
-        "--exclude", metavar="R", action="append", default=[], help="leave this range out"
+    add_selection(
+        parser,
+        query="columns of a datapool to train on",
+        time_range="search on this range only",
     )
-    add_hyperparameters(parser.add_argument_group("hyper-parameters that are fixed"))
+    add_exclude(parser)
+    add_hyperparameters(parser, "hyper-parameters that are fixed")
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """Search, and say what was found."""
-    from mods.models.hyperparameters import Hyperparameters
     from mods.models.tuning import tune
 
-    names = [item.name for item in dataclasses.fields(Hyperparameters)]
-    given = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
     document = tune(
         arguments.data,
         arguments.model,
@@ -54,7 +52,7 @@ def run(arguments: argparse.Namespace) -> Report:
         window=arguments.window,
         time_range=arguments.range,
         exclude=arguments.exclude,
-        **given,
+        **given_hyperparameters(arguments),
     )
     return Report(_text(document), document)
 

@@ -26,12 +26,22 @@ from mods.dataset.query import Selected, SelectionQuery, parse_query
 from mods.errors import DataError, ModsWarning, RangeError, did_you_mean
 from mods.timerange import MICROSECONDS, TimeRange, Window, select
 
-__all__ = ["DayFile", "day_files", "extent", "is_datapool", "read_datapool", "read_day"]
+__all__ = [
+    "DayFile",
+    "choose_window",
+    "day_files",
+    "extent",
+    "is_datapool",
+    "read_datapool",
+    "read_day",
+]
 
 #: How many bytes of days are parsed at a time: enough to be fast, and little memory.
 _BATCH = 32 << 20
 #: A hundred years of ten-minute windows are 5 million; days far apart are a clock that jumped.
 _MAX_WINDOWS = 50_000_000
+#: Nor so many more than the files have rows: as for a table, most of it would be a gap.
+_MAX_STRETCH, _MAX_FILLED = 100, 1_000_000
 
 
 def read_datapool(
@@ -85,7 +95,7 @@ def read_datapool(
     wanted = parse_query(config.DEFAULT_QUERY if query is None else query)
     chosen_range = None if time_range is None else TimeRange.parse(time_range)
     listed = day_files(path) if isinstance(path, Path | str) else path
-    chosen = _choose_window(listed, window)
+    chosen = choose_window(listed, window)
     files = [file for file in listed if file.window == chosen.name]
     wanted.check_protocols(file.protocol for file in files)
     files = [file for file in files if file.protocol in wanted.protocols]
@@ -103,7 +113,14 @@ def read_day(file: DayFile) -> pl.DataFrame:
     return parse_day(file.read(), file)
 
 
-def _choose_window(files: Sequence[DayFile], window: str | None) -> Window:
+def choose_window(files: Sequence[DayFile], window: str | None) -> Window:
+    """Return the window of that name, else `w01h-s10m` where there is any, else the only one.
+
+    Raises
+    ------
+    RangeError
+        Where the files have no such window, or several and none is named.
+    """
     known = sorted({file.window for file in files})
     if window is not None:
         chosen = Window.parse(window)
@@ -202,10 +219,11 @@ def _grid(series: dict[str, pl.DataFrame], wanted: SelectionQuery, window: Windo
     first = min(int(s.min()) for s in starts)  # type: ignore[arg-type]
     last = max(int(s.max()) for s in starts)  # type: ignore[arg-type]
     total = (last - first) // slide + 1
-    if total > _MAX_WINDOWS:
+    most = min(_MAX_WINDOWS, _MAX_STRETCH * max(map(len, starts)) + _MAX_FILLED)
+    if total > most:
         raise RangeError(
             f"{total:,} windows between the first day and the last",
-            f"at most {_MAX_WINDOWS:,}",
+            f"at most {most:,}",
             "Name a range without the days that a wrong clock made.",
         )
     values = np.full((total, len(wanted.columns)), np.nan)

@@ -60,6 +60,7 @@ def make_dataset(
     layout: Layout = "tree",
     force: bool = False,
     progress: bool = True,
+    max_windows: int | None = None,
 ) -> Summary:
     """Make a datapool of Zeek logs.
 
@@ -98,6 +99,8 @@ def make_dataset(
         Build every day of the logs again.
     progress
         Whether to show progress on stderr, where that is a terminal.
+    max_windows
+        Refuse to make more windows than these of one name; by default there is no bound.
 
     Returns
     -------
@@ -107,7 +110,8 @@ def make_dataset(
     Raises
     ------
     DataError, NotFoundError
-        Where there is no log, or no record in any, or writing fails.
+        Where there is no log, or no record in any, or writing fails, or there are more windows
+        than `max_windows`.
     RangeError, ConfigError
         Where a window, range, network or engine does not parse or is not there.
     """
@@ -141,6 +145,7 @@ def make_dataset(
             stored = partial(_stored, place, plan, made, layout)
             gone = built.gone_days(facts.exists)
             days, unmade = _days(built, plan, dirty, gone, stored)
+            _check_windows(chosen, len(days), max_windows)
             needed = {day + n for day in days for n in range(days_reached(plan.windows) + 1)}
             again = built.touching(needed, new, facts.exists)
             read(again)
@@ -172,6 +177,17 @@ def _check_addresses(logs: Sequence[str], target: str | None, engine: str, layou
     if target and layout not in ("tree", "parquet"):
         raise ConfigError(
             f"the layout {layout!r} at the address {target!r}", "Parquet partitioned by day"
+        )
+
+
+def _check_windows(windows: Sequence[Window], days: int, most: int | None) -> None:
+    shortest = min(windows, key=lambda window: window.slide)
+    total = days * shortest.per_day
+    if most is not None and total > most:
+        raise DataError(
+            f"records on {days:,} days make {total:,} windows of {shortest.name}",
+            f"at most {most:,}",
+            "Choose a window with a longer slide, or leave days out.",
         )
 
 

@@ -15,7 +15,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mods import config
 from mods.errors import DataError, ModelError, ModsError, RangeError, did_you_mean
 from mods.models import request_data, schemas, tally
 from mods.models.about import about
@@ -173,7 +172,7 @@ def _predict(
         )
     data = _data(arguments, path, model)
     frame = data.frame
-    shown = arguments["time_range"] or request_data.last_rows(frame, _per_day(frame))
+    shown = arguments["time_range"] or data.last_day
     coverage = arguments["coverage"] or model.coverage
     table, alarms = _table(model, frame, shown, arguments)
     if alarms is not None and alarms.doubt not in ("", *heard):
@@ -206,7 +205,7 @@ def _predict(
     }
 
 
-_SOURCES = {"upload": "Uploaded table", "datapool": "Datapool", "sample": "Sample"}
+_SOURCES = {"upload": "Upload", "datapool": "Datapool", "sample": "Sample"}
 
 
 def _data(arguments: dict[str, Any], path: Path | None, model: AnyModel) -> RequestData:
@@ -220,7 +219,10 @@ def _data(arguments: dict[str, Any], path: Path | None, model: AnyModel) -> Requ
             path,
             query=query,
             window=window,
+            include=arguments["time_range"],
             exclude=exclude,
+            history=CONTEXT,
+            after=model.horizon,
             model_query=known,
             model_window=model.window,
         )
@@ -232,13 +234,9 @@ def _data(arguments: dict[str, Any], path: Path | None, model: AnyModel) -> Requ
         history=CONTEXT,
         after=model.horizon,
     )
-    return pool if pool is not None else request_data.read_sample(exclude)
-
-
-def _per_day(frame: pd.DataFrame) -> int:
-    from mods.timerange import Window
-
-    return max(1, Window.parse(frame.attrs.get("window") or config.DEFAULT_WINDOW).per_day)
+    if pool is not None:
+        return pool
+    return request_data.read_sample(exclude, query=query, window=window)
 
 
 def _table(

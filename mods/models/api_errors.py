@@ -17,9 +17,10 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from mods import config
 from mods.errors import ModsError, ModsWarning
 
-__all__ = ["ServiceError", "collected_warnings", "translated"]
+__all__ = ["ServiceError", "client_text", "collected_warnings", "translated"]
 
 #: An answer tells no more warnings than these.
 MAX_WARNINGS = 50
@@ -60,6 +61,22 @@ class ServiceError(web.HTTPException):
         return type(self), (self.status, self.message, self.kind)
 
 
+def client_text(said: object) -> str:
+    """Return what is said without where the service keeps its files, which is not for clients.
+
+    Examples
+    --------
+    >>> client_text("'/tmp/mods-upload-x7/a.tsv' is empty")
+    "'a.tsv' is empty"
+    >>> client_text(f"there is no model 'mine' in {str(config.folders().models)!r}")
+    "there is no model 'mine' in 'models'"
+    """
+    text, folders = _FOLDER.sub("", str(said)), config.folders()
+    for name in ("data", "models", "checkpoints"):
+        text = text.replace(str(getattr(folders, name)), name)
+    return text
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn whatever is raised inside into a `ServiceError`."""
@@ -68,8 +85,7 @@ def translated() -> Iterator[None]:
     except ServiceError:
         raise
     except ModsError as error:
-        message = _FOLDER.sub("", str(error))
-        raise ServiceError(error.status, message, type(error).__name__) from None
+        raise ServiceError(error.status, client_text(error), type(error).__name__) from None
     except MemoryError:
         raise ServiceError(
             422,
@@ -79,7 +95,9 @@ def translated() -> Iterator[None]:
     except Exception as error:
         logger.exception("a failure of ours")
         raise ServiceError(
-            500, f"a failure of ours: {type(error).__name__}: {error}", "InternalError"
+            500,
+            client_text(f"a failure of ours: {type(error).__name__}: {error}"),
+            "InternalError",
         ) from None
 
 
@@ -93,7 +111,7 @@ def collected_warnings() -> Iterator[list[str]]:
 
         def hear(message: Any, category: Any, *rest: Any, **more: Any) -> None:
             if issubclass(category, ModsWarning):
-                text = _FOLDER.sub("", str(message))
+                text = client_text(message)
                 if len(heard) < MAX_WARNINGS and text not in heard:
                     heard.append(text)
             else:

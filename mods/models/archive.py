@@ -1,31 +1,26 @@
-"""Zip archives that a stranger may have made: nothing is read before it has been checked.
-
-Members are read into memory and never extracted, so no name becomes a path;
-names that try are refused all the same, by name of the offence.
-"""
+"""The zips of models and networks: what they may hold, how that is said, and packing one."""
 
 from __future__ import annotations
 
 import io
 import re
-import stat
 import zipfile
-import zlib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from types import MappingProxyType
 
+from mods.archive import MEBIBYTE, CheckedZip, Limits
 from mods.errors import ModelError, NotFoundError
 
 __all__ = ["Archive", "pack"]
 
-MEBIBYTE = 1 << 20
 #: The oldest time a zip can carry; the same one always, so that equal content is equal bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAGIC = b"PK"
 
 
-class Archive:
-    """The checked members of a zip, read when they are asked for.
+class Archive(CheckedZip):
+    """The checked members of a model's zip, read when they are asked for.
 
     Parameters
     ----------
@@ -33,9 +28,9 @@ class Archive:
         The zip's path, or its bytes.
     label
         What messages call it, for example `bundle 'models/a.zip'`.
-    max_members, max_size, max_ratio
-        Limits: the number of members, bytes of all members together once
-        decompressed, and how much smaller than its content a member may be.
+    max_members, max_size
+        Limits: the number of members, and the bytes of the file and of all members together
+        once unpacked.
 
     Raises
     ------
@@ -45,6 +40,27 @@ class Archive:
         Where it is no zip, damaged, or breaks a limit.
     """
 
+    words = MappingProxyType(
+        {
+            "crowd": ("holds {count} members", "at most {limit}"),
+            "twice": ("holds the member {name!r} twice", "each name once"),
+            "foreign": ("holds the absolute or foreign path {name!r}", "plain names"),
+            "climbing": ("holds the path {name!r}, which leads out of it", "plain names"),
+            "encrypted": ("holds the encrypted member {name!r}", "no encryption"),
+            "link": ("holds the symbolic link {name!r}", "plain files"),
+            "method": (
+                "holds {name!r} in compression method {method}",
+                "stored or deflated members",
+            ),
+            "large": ("holds {name!r} of {size} bytes", "at most {limit} bytes"),
+            "bomb": (
+                "holds {name!r}, which grows {ratio} times when decompressed (a zip bomb)",
+                "at most {limit} times",
+            ),
+            "total": ("holds {size} bytes once decompressed", "at most {limit} bytes"),
+        }
+    )
+
     def __init__(
         self,
         source: Path | bytes,
@@ -52,7 +68,6 @@ class Archive:
         *,
         max_members: int = 256,
         max_size: int = 512 * MEBIBYTE,
-        max_ratio: int = 200,
     ) -> None:
         self.label = label
         data = source if isinstance(source, bytes) else _file_bytes(source, label, max_size)
@@ -62,68 +77,24 @@ class Archive:
                 "a model bundle, which is a zip archive",
                 "Check the path, or write the bundle again.",
             )
-        try:
-            self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
-            raise self.damaged("truncated or damaged") from error
-        members = self._zip.infolist()
-        self.names = tuple(member.filename for member in members)
-        if len(members) > max_members:
-            raise self.refused(f"holds {len(members)} members", f"at most {max_members}")
-        if len(set(self.names)) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
-            raise self.refused(f"holds the member {twice!r} twice", "each name once")
-        for member in members:
-            self._check(member, max_size, max_ratio)
-        total = sum(member.file_size for member in members)
-        if total > max_size:
-            raise self.refused(
-                f"holds {total} bytes once decompressed", f"at most {max_size} bytes"
-            )
+        limits = Limits(members=max_members, member=max_size, total=max_size, strict=True)
+        super().__init__(io.BytesIO(data), limits)
 
-    def _check(self, member: zipfile.ZipInfo, max_size: int, max_ratio: int) -> None:
-        name = member.filename
-        # `ZipInfo` cuts a name at a null byte; what the archive says is in `orig_filename`.
-        raw = member.orig_filename
-        path = PurePosixPath(raw)
-        if path.is_absolute() or ":" in raw or "\\" in raw or "\0" in raw:
-            raise self.refused(f"holds the absolute or foreign path {raw!r}", "plain names")
-        if ".." in path.parts:
-            raise self.refused(f"holds the path {raw!r}, which leads out of it", "plain names")
-        if member.flag_bits & 0x1:
-            raise self.refused(f"holds the encrypted member {name!r}", "no encryption")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise self.refused(f"holds the symbolic link {name!r}", "plain files")
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise self.refused(
-                f"holds {name!r} in compression method {member.compress_type}",
-                "stored or deflated members",
-            )
-        if member.file_size > max_size:
-            raise self.refused(
-                f"holds {name!r} of {member.file_size} bytes", f"at most {max_size} bytes"
-            )
-        if member.file_size > MEBIBYTE and member.file_size > max_ratio * member.compress_size:
-            raise self.refused(
-                f"holds {name!r}, which grows {member.file_size // max(member.compress_size, 1)}"
-                " times when decompressed (a zip bomb)",
-                f"at most {max_ratio} times",
-            )
+    def unopened(self, error: Exception) -> ModelError:
+        """Return the error for what is no whole zip."""
+        return self.damaged("truncated or damaged")
 
-    def read(self, name: str) -> bytes:
-        """Return a member's content; `ModelError` where it is missing or damaged."""
-        try:
-            return self._zip.read(name)
-        except KeyError:
-            raise ModelError(
+    def unread(self, name: str, error: Exception) -> ModelError:
+        """Return the error for a member that is missing or cannot be unpacked."""
+        if isinstance(error, KeyError):
+            return ModelError(
                 f"{self.label} has no member {name!r}",
                 "a whole model bundle",
                 "Write the bundle again, or fetch it once more.",
-            ) from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
-            raise self.damaged(f"damaged in its member {name!r}") from error
-        except (NotImplementedError, RuntimeError) as error:
-            raise self.refused(f"holds {name!r}, which cannot be read: {error}") from error
+            )
+        if isinstance(error, RuntimeError):
+            return self.refused(f"holds {name!r}, which cannot be read: {error}")
+        return self.damaged(f"damaged in its member {name!r}")
 
     def expect(self, pattern: str) -> None:
         """Refuse members whose name does not match the regular expression."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from mods.errors import ModelError, did_you_mean
 
-__all__ = ["MODEL_TYPES", "Hyperparameters"]
+__all__ = ["FINE_TUNING", "MODEL_TYPES", "Hyperparameters", "settings_on"]
 
 #: The eleven networks, by the original's names, and the recipe that combines some of them.
 MODEL_TYPES = (
@@ -25,6 +25,12 @@ MODEL_TYPES = (
     "stackedTCN",
     "auto",
 )
+#: What a training that goes on from another model takes where nothing else is said: a few epochs,
+#: so that it does not forget what it knows, of small batches, for there are often few windows.
+FINE_TUNING = {"learning_rate": 1e-3, "num_epochs": 4, "batch_size": 128}
+#: What a network keeps for good.
+_SIZES = ("sequence_len", "horizon", "blocks", "stacked_blocks", "batch_normalization")
+_FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *_SIZES)
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -100,6 +106,32 @@ class Hyperparameters:
     def as_dict(self) -> dict[str, Any]:
         """Return names and values, as JSON can say them."""
         return dataclasses.asdict(self)
+
+
+def settings_on(begun: Hyperparameters, given: dict[str, Any]) -> Hyperparameters:
+    """Return the hyper-parameters of a model that goes on from another one.
+
+    They are the other's own but for those that were given, and for `FINE_TUNING`.
+
+    Raises
+    ------
+    ModelError
+        Where what was given is unknown, out of its limits, or asks for another network.
+
+    Examples
+    --------
+    >>> settings_on(Hyperparameters(blocks=8), {"num_epochs": 2}).blocks
+    8
+    """
+    for name in _FIXED:
+        has = getattr(begun, name)
+        if name in given and given[name] != has:
+            raise ModelError(
+                f"{name} is {given[name]!r}, but the model to go on from has {has!r}",
+                "the same network",
+                f"Leave {name} out.",
+            )
+    return Hyperparameters.of(**begun.as_dict() | FINE_TUNING | given)
 
 
 def _checked(item: dataclasses.Field[Any], value: Any) -> Any:

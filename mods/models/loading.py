@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mods.models.legacy import ImportedModel
     from mods.models.mods_model import Model
 
-__all__ = ["load_bundle", "load_model", "require_trained_here", "trainer_like"]
+__all__ = ["load_bundle", "load_model", "require_trained_here", "trained_elsewhere", "trainer_like"]
 
 
 def load_bundle(path: Path | str) -> Model | ImportedModel:
@@ -57,11 +57,16 @@ def require_trained_here(path: Path | str) -> None:
     from mods.models.legacy import KIND
 
     if read_bundle(path, with_network=False).config.get("kind") == KIND:
-        raise ModelError(
-            "an imported model cannot be trained any further",
-            "a model that was trained here",
-            "Go on from another one, for example 'default'.",
-        )
+        raise trained_elsewhere()
+
+
+def trained_elsewhere() -> ModelError:
+    """Return the error for going on from an imported model."""
+    return ModelError(
+        "an imported model cannot be trained any further",
+        "a model that was trained here",
+        "Go on from another one, for example 'default'.",
+    )
 
 
 def trainer_like(model: Model | ImportedModel) -> Callable[[pd.DataFrame], Model]:

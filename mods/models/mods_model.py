@@ -16,7 +16,8 @@ from mods.models.calibration import Calibration
 from mods.models.encoding import Encoding, check_frame, encoding_for
 from mods.models.fitting import quieten
 from mods.models.forecast import Forecast, actual_after, forecast_table, index_after
-from mods.models.hyperparameters import Hyperparameters
+from mods.models.hyperparameters import Hyperparameters, settings_on
+from mods.models.loading import trained_elsewhere
 from mods.models.quiet import load_tensorflow
 from mods.models.recipe import train_network
 
@@ -24,9 +25,6 @@ __all__ = ["Model"]
 
 #: The share of the origins, the latest ones, that tells when to stop.
 VALIDATION_SHARE = 0.1
-#: Hyper-parameters that a network keeps for good.
-SIZES = ("sequence_len", "horizon", "blocks", "stacked_blocks", "batch_normalization")
-FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *SIZES)
 #: Windows that one call of the network takes in a backtest.
 PREDICT_BATCH = 4096
 #: Rows of history that a forecast looks at, at most: five weeks of ten-minute windows.
@@ -39,9 +37,10 @@ class Model:
     Parameters
     ----------
     model_type
-        One of `hyperparameters.MODEL_TYPES`.
+        One of `hyperparameters.MODEL_TYPES`, by default LSTM.
     **hyperparameters
-        See `hyperparameters.Hyperparameters`.
+        See `hyperparameters.Hyperparameters`.  What is not given has its default there, and in
+        a model that goes on from another is the other's own (but for `FINE_TUNING`).
 
     Attributes
     ----------
@@ -49,12 +48,12 @@ class Model:
         Hyper-parameters, columns, window and the training's provenance, as JSON can say them.
     """
 
-    def __init__(self, model_type: str = "LSTM", **hyperparameters: Any) -> None:
-        self.settings = Hyperparameters.of(model_type=model_type, **hyperparameters)
-        self.config: dict[str, Any] = {"hyperparameters": self.settings.as_dict()}
+    def __init__(self, model_type: str | None = None, **hyperparameters: Any) -> None:
+        kind = {} if model_type is None else {"model_type": model_type}
+        self._given: dict[str, Any] = kind | hyperparameters
+        self.config: dict[str, Any] = {}
         self.metrics: dict[str, Any] = {}
-        self._encoding = encoding_for(self.settings, None)
-        self._calibration = _uncalibrated(self.settings)
+        self._set(Hyperparameters.of(**self._given))
         self._network: Any = None
         self._function: Any = None
 
@@ -103,7 +102,8 @@ class Model:
         frame
             `(rows, columns)`, float64, consecutive windows.
         from_model
-            Go on from this model's weights instead of from new ones.
+            Go on from this model's weights instead of from new ones, with its hyper-parameters
+            but for those that were given.
         checkpoints
             Folder that keeps the state after each epoch.
         resume
@@ -118,16 +118,19 @@ class Model:
         DataError
             Where the frame is too short, has infinite values, or nothing to learn from.
         ModelError
-            Where `from_model` has another shape.
+            Where `from_model` was trained elsewhere, or has a network of another shape than
+            was asked for.
         """
         started = time.perf_counter()
+        if from_model is not None:
+            _require_trained_here(from_model)
+            self._set(settings_on(from_model.settings, self._given))
         check_frame(frame, needed=self.settings.sequence_len + 3 * self.settings.horizon)
         window = frame.attrs.get("window")
         self._encoding = encoding_for(self.settings, window)
         train, validation = self._split(len(frame))
         self._encoding.learn(frame, train)
         if from_model is not None:
-            _check_shape(self.settings, from_model.settings)
             self._encoding.speak_as(from_model._encoding)  # type: ignore[arg-type]
         arrays = self._encoding.arrays(frame, train)
         judged = self._encoding.arrays(frame, validation)
@@ -265,6 +268,12 @@ class Model:
         """Learn margins for any column from a frame whose columns are networks of their own."""
         self._calibration = self._margins(frame, self._origins(frame)).without_columns()
 
+    def _set(self, settings: Hyperparameters) -> None:
+        self.settings = settings
+        self.config["hyperparameters"] = settings.as_dict()
+        self._encoding = encoding_for(settings, None)
+        self._calibration = Calibration.empty(settings.horizon, coverage=settings.coverage)
+
     def _calibrate(self, frame: pd.DataFrame, origins: np.ndarray) -> None:
         """Learn the intervals' margins from the part that the network was not trained on."""
         self._calibration = self._margins(frame, origins)
@@ -354,10 +363,6 @@ class Model:
         return Path(folder) / f"{self.settings.model_type}-{digest.hexdigest()[:16]}.npz"
 
 
-def _uncalibrated(settings: Hyperparameters) -> Calibration:
-    return Calibration.empty(settings.horizon, coverage=settings.coverage)
-
-
 def _label(label: Any) -> int | str:
     """Return a row's label as JSON can say it: a row number, or an instant."""
     return label.isoformat() if isinstance(label, pd.Timestamp) else int(label)
@@ -374,12 +379,6 @@ def _check_inputs(network: Any, *arrays: np.ndarray) -> None:
         )
 
 
-def _check_shape(settings: Hyperparameters, begun: Hyperparameters) -> None:
-    for name in FIXED:
-        wanted, has = getattr(settings, name), getattr(begun, name)
-        if wanted != has:
-            raise ModelError(
-                f"{name} is {wanted!r}, but the model to go on from has {has!r}",
-                "the same network",
-                f"Leave {name} out.",
-            )
+def _require_trained_here(model: object) -> None:
+    if not isinstance(model, Model):
+        raise trained_elsewhere()

@@ -13,10 +13,11 @@ from marshmallow import ValidationError, fields
 
 from mods.dataset.query import parse_query
 from mods.errors import ModsError, RangeError
-from mods.models.request_data import require_pool
+from mods.models.api_errors import client_text
+from mods.models.request_data import check_extent, require_pool
 from mods.timerange import RowRange, TimeRange
 
-__all__ = ["PoolQuery", "PoolRange", "any_range"]
+__all__ = ["LaterRange", "PoolQuery", "PoolRange", "any_range"]
 
 
 class PoolQuery(fields.Str):  # type: ignore[misc]  # marshmallow is followed without types
@@ -32,7 +33,7 @@ class PoolQuery(fields.Str):  # type: ignore[misc]  # marshmallow is followed wi
             if not _is_upload(data):
                 wanted.check_protocols(str(entry["protocol"]) for entry in require_pool())
         except ModsError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(client_text(error)) from None
         return found
 
 
@@ -49,7 +50,24 @@ class PoolRange(fields.Str):  # type: ignore[misc]  # marshmallow is followed wi
         try:
             (any_range if _is_upload(data) else _in_pool)(found)
         except ModsError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(client_text(error)) from None
+        return found
+
+
+class LaterRange(PoolRange):
+    """The range to judge on, which begins where the one to train on has ended."""
+
+    def deserialize(
+        self, value: Any, attr: Any = None, data: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Return the range; raise `ValidationError` where it begins before the training ends."""
+        found = super().deserialize(value, attr, data, **options)
+        trained = str((data or {}).get("train_time_range") or "").strip()
+        if found is not None and trained and _begins_before_the_end(found, trained):
+            raise ValidationError(
+                f"range {found!r} begins before the training's, {trained!r}, ends; expected a "
+                "later one. Choose two that do not overlap."
+            )
         return found
 
 
@@ -61,12 +79,24 @@ def any_range(text: str) -> None:
     >>> any_range("<0,144)"), any_range("<2019-06-01,2019-06-03)")
     (None, None)
     """
+    _parsed(text)
+
+
+def _parsed(text: str) -> TimeRange | RowRange:
     try:
-        TimeRange.parse(text)
+        return TimeRange.parse(text)
     except RangeError:
         if not text.strip("<(>) ").replace(",", "").strip().isdigit():
             raise
-        RowRange.parse(text)
+        return RowRange.parse(text)
+
+
+def _begins_before_the_end(later: str, earlier: str) -> bool:
+    try:
+        one, other = _parsed(later), _parsed(earlier)
+    except RangeError:
+        return False  # the earlier one's own field says so
+    return type(one) is type(other) and one.start < other.end
 
 
 def _is_upload(data: Mapping[str, Any] | None) -> bool:
@@ -74,15 +104,10 @@ def _is_upload(data: Mapping[str, Any] | None) -> bool:
 
 
 def _in_pool(text: str) -> None:
-    chosen = TimeRange.parse(text)
+    TimeRange.parse(text)
     stored = require_pool()
     first, last = (pick(str(entry[day]) for entry in stored) for pick, day in _EXTENT)
-    held = TimeRange.parse(f"<{first},{last}>")
-    if chosen.end <= held.start or chosen.start >= held.end:
-        raise RangeError(
-            f"range {text!r} holds no day of the datapool",
-            f"a range that overlaps <{first},{last}>",
-        )
+    check_extent(text, first, last)
 
 
 _EXTENT: tuple[tuple[Callable[..., str], str], ...] = ((min, "first_day"), (max, "last_day"))

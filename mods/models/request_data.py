@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mods import config
-from mods.errors import DataError, NotFoundError
+from mods.errors import DataError, NotFoundError, RangeError
 from mods.timerange import MICROSECONDS, RowRange, TimeRange, Window
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RequestData",
+    "check_extent",
     "last_rows",
     "read_pool",
     "read_sample",
@@ -45,12 +46,29 @@ class RequestData:
     frame
         `(rows, columns)`: the part that is asked for, with history before it.
     query
-        The selection query that made the columns, None for a table.
+        The selection query that made the columns, None where there is none.
+    whole_days
+        Whether the rows are those of whole days, as a datapool has them, whatever was seen.
     """
 
     source: str
     frame: pd.DataFrame
     query: str | None
+    whole_days: bool = False
+
+    @property
+    def last_day(self) -> str:
+        """The range of the last day of the data.
+
+        Of whole days, what lies before the first value and after the last one is left out: logs
+        of a morning say nothing of the afternoon.
+        """
+        frame = self.frame
+        window = Window.parse(frame.attrs.get("window") or config.DEFAULT_WINDOW)
+        if self.whole_days:
+            known = frame.dropna(how="all").index
+            frame = frame.loc[known[0] : known[-1]]
+        return last_rows(frame, max(1, window.per_day))
 
 
 @contextmanager
@@ -94,15 +112,37 @@ def read_upload(
     *,
     query: str | None,
     window: str | None,
+    include: str | None = None,
     exclude: Sequence[str],
+    history: int = 0,
+    after: int = 0,
     model_query: str | None,
     model_window: str | None,
 ) -> RequestData:
-    """Read an uploaded table, datapool or logs; what is not named is taken from the model."""
+    """Read an uploaded table, datapool or logs; what is not named is taken from the model.
+
+    Parameters
+    ----------
+    path
+        The upload.
+    query, window, exclude
+        As for `mods.dataset.read_data`.
+    include, history, after
+        As for `read_pool`: of a datapool, no more is read than the range needs.
+    model_query, model_window
+        The model's own.
+
+    Raises
+    ------
+    ModsError
+        Where it cannot be read, or is not what was named.
+    """
     from mods.dataset import read_data
-    from mods.dataset.datapool import is_datapool
+    from mods.dataset.datapool import day_files, is_datapool
     from mods.models.upload_logs import log_features
 
+    if window is not None:
+        window = Window.parse(window).name  # w60m-s10m is w01h-s10m
     features = log_features(
         path,
         query=query,
@@ -113,7 +153,9 @@ def read_upload(
         path, query = features.pool, features.query
     if is_datapool(path):
         query = query or model_query or config.DEFAULT_QUERY
-        window = window or model_window
+        stored, window = day_files(path), window or model_window
+        frame = _read_days(stored, query, window, include, exclude, history, after)
+        return RequestData("upload", frame, query, whole_days=True)
     frame = read_data(path, query=query, window=window, exclude=tuple(exclude))
     if frame.attrs.get("window") is None:
         # A table without times does not say what its rows are.
@@ -121,13 +163,17 @@ def read_upload(
     return RequestData("upload", frame, query)
 
 
-def read_sample(exclude: Sequence[str] = ()) -> RequestData:
+def read_sample(
+    exclude: Sequence[str] = (), *, query: str | None = None, window: str | None = None
+) -> RequestData:
     """Read the sample that comes with the package.
 
     Raises
     ------
     NotFoundError
         Where it is missing.
+    QueryError, RangeError
+        Where it has no such columns or window.
     """
     from mods.dataset import read_data
 
@@ -138,7 +184,8 @@ def read_sample(exclude: Sequence[str] = ()) -> RequestData:
             f"features under {str(config.folders().datapools)!r}",
             "Make a datapool with 'mods features', or upload a table as 'data'.",
         )
-    return RequestData("sample", read_data(path, exclude=tuple(exclude)), None)
+    frame = read_data(path, query=query, window=window, exclude=tuple(exclude))
+    return RequestData("sample", frame, query)
 
 
 def read_pool(
@@ -162,27 +209,48 @@ def read_pool(
         Ranges that count as missing.
     history, after
         How many windows to read before and after the range.
+
+    Raises
+    ------
+    ModsError
+        Where the datapool cannot be read, or has nothing of what is asked for.
     """
-    from mods.dataset.datapool import read_datapool
+    from mods.dataset.datapool import choose_window
 
     stored = _stored()
     if stored is None:
         return None
     query = query or config.DEFAULT_QUERY
-    include = include or _last_day(stored, query, window)
+    if include is None:
+        named = choose_window(stored, window)
+        include = _last_day(stored, query, named.name)
+        # Where it has only begun, the last day of the data begins on the one before.
+        history += named.per_day
+    frame = _read_days(stored, query, window, include, exclude, history, after)
+    return RequestData("datapool", frame, query, whole_days=True)
+
+
+def _read_days(
+    stored: list[DayFile],
+    query: str,
+    window: str | None,
+    include: str | None,
+    exclude: Sequence[str],
+    history: int,
+    after: int,
+) -> pd.DataFrame:
+    """Read of a datapool what a range needs, and all of it where there is none."""
+    from mods.dataset.datapool import choose_window, read_datapool
+
     reach = None
     if include is not None:
+        check_extent(include, min(f.day for f in stored), max(f.day for f in stored))
         chosen = TimeRange.parse(include)
-        slide = Window.parse(window or config.DEFAULT_WINDOW).slide * MICROSECONDS
+        slide = choose_window(stored, window).slide * MICROSECONDS
         reach = TimeRange(chosen.start - history * slide, chosen.end + after * slide).text
-    frame = read_datapool(
-        stored,
-        query=query,
-        window=window,
-        time_range=reach,
-        exclude=tuple(exclude),
+    return read_datapool(
+        stored, query=query, window=window, time_range=reach, exclude=tuple(exclude)
     )
-    return RequestData("datapool", frame, query)
 
 
 def require_pool() -> list[dict[str, object]]:
@@ -205,6 +273,21 @@ def require_pool() -> list[dict[str, object]]:
     return summary(stored)
 
 
+def check_extent(text: str, first: object, last: object) -> None:
+    """Raise `RangeError` where a range of time holds no day from the first to the last.
+
+    Examples
+    --------
+    >>> check_extent("<2019-06-01,2019-06-03)", "2019-05-01", "2019-06-01")
+    """
+    chosen, held = TimeRange.parse(text), TimeRange.parse(f"<{first},{last}>")
+    if chosen.end <= held.start or chosen.start >= held.end:
+        raise RangeError(
+            f"range {text!r} holds no day of the datapool",
+            f"a range that overlaps <{first},{last}>",
+        )
+
+
 def last_rows(frame: pd.DataFrame, count: int) -> str:
     """Return the range of a frame's last rows.
 
@@ -219,16 +302,17 @@ def last_rows(frame: pd.DataFrame, count: int) -> str:
     first = max(0, len(frame) - count)
     if isinstance(frame.index, pd.DatetimeIndex):
         starts = frame.index.as_unit("us").asi8
-        return TimeRange(int(starts[first]), int(starts[-1]) + 1).text
+        # The last one included, as a person would write it.
+        return TimeRange(int(starts[first]), int(starts[-1])).text.removesuffix(")") + ">"
     return RowRange(int(frame.index[first]), int(frame.index[-1]) + 1).text
 
 
-def _last_day(stored: list[DayFile], query: str, window: str | None) -> str | None:
+def _last_day(stored: list[DayFile], query: str, window: str) -> str | None:
     """Return the last day that the datapool has of what is asked for, None where it has none."""
     from mods.dataset.query import parse_query
 
-    protocols, name = parse_query(query).protocols, window or config.DEFAULT_WINDOW
-    days = [file.day for file in stored if file.protocol in protocols and file.window == name]
+    protocols = parse_query(query).protocols
+    days = [file.day for file in stored if file.protocol in protocols and file.window == window]
     return f"<{max(days)},{max(days)}>" if days else None
 
 

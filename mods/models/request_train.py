@@ -56,6 +56,8 @@ def train_as_asked(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any
         trained, tested = arguments["train_time_range"], arguments["test_time_range"]
         if tested is None:
             trained, tested = _parts(source, trained)
+        elif trained is None:
+            trained = _before(source, tested)
         document = train(
             source.path,
             arguments["model_name"],
@@ -126,6 +128,22 @@ def _source(arguments: dict[str, Any]) -> Iterator[Source]:
             timed = read_data(path, query=asked).attrs.get("window") is not None
             at_default = timed and window == config.DEFAULT_WINDOW
             yield Source(path, asked, None if at_default else window)
+
+
+def _before(source: Source, tested: str) -> str:
+    """Return the range of all that lies before the one to judge on."""
+    from mods.dataset import read_data
+    from mods.models.evaluation import origin_rows
+
+    frame = read_data(source.path, query=source.query, window=source.window)
+    first, _ = origin_rows(frame, tested)
+    if not first:
+        raise DataError(
+            f"no window lies before the test range {tested!r}",
+            "some days of them to train on",
+            "Choose a later range.",
+        )
+    return request_data.last_rows(frame.iloc[:first], first)
 
 
 def _parts(source: Source, time_range: str | None) -> tuple[str, str]:

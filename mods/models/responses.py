@@ -120,13 +120,13 @@ RESPONSE = {
 
 
 def csv_answer(table: pd.DataFrame, alarms: Watched | None = None) -> BytesIO:
-    """Return the forecast table as CSV, with each target's score where there are alarms."""
+    """Return the forecast table as CSV, with each target's score and incident where asked for."""
     from mods.models.forecast import as_csv
 
     if alarms is not None:
         from mods.anomaly.watch import with_alarms
 
-        table = with_alarms(table, alarms.scores)
+        table = with_alarms(table, alarms.scores, alarms.incidents)
     return BytesIO(as_csv(table).encode())
 
 

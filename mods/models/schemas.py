@@ -18,10 +18,12 @@ from marshmallow import ValidationError, fields, missing, validate
 from mods import config
 from mods.dataset.query import parse_query
 from mods.errors import ModelError, ModsError, RangeError, did_you_mean
+from mods.models.api_errors import client_text
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
 from mods.models.kept_uploads import COUNT, SECONDS, check_identifier
 from mods.models.loading import require_trained_here
-from mods.models.pool_fields import PoolQuery, PoolRange, any_range
+from mods.models.media_types import MediaType
+from mods.models.pool_fields import LaterRange, PoolQuery, PoolRange, any_range
 from mods.models.registry import DEFAULT, model_path
 from mods.models.url_data import check_url
 from mods.timerange import Window
@@ -56,7 +58,7 @@ HYPERPARAMETERS = (
 def predict_arguments() -> dict[str, fields.Field]:
     """Return the arguments of `predict`."""
     return {
-        "accept": fields.Str(
+        "accept": MediaType(
             load_default=MEDIA_TYPES[0],
             validate=validate.OneOf(list(MEDIA_TYPES)),
             metadata={
@@ -108,7 +110,10 @@ def predict_arguments() -> dict[str, fields.Field]:
             load_default=[],
             allow_none=True,
             validate=validate.Length(max=1000),
-            metadata={"description": "Which columns to answer with. Without it: all of them."},
+            metadata={
+                "description": "Which columns to answer with, given once for each. Without it: "
+                "all of them."
+            },
         ),
         "horizon": fields.Int(
             load_default=None,
@@ -187,14 +192,20 @@ def train_arguments() -> dict[str, fields.Field]:
             },
         ),
         "train_time_range": _pool_range(
-            "The part of the data to train on, '<2019-05-01,2019-06-01)'. Without it: all."
+            "The part of the data to train on, '<2019-05-01,2019-06-01)'. Without it: all, or "
+            "what lies before test_time_range."
         ),
         "train_time_ranges_excluded": _ranges(
             "Ranges to leave out of it, written in the same way."
         ),
-        "test_time_range": _pool_range(
-            "The part to judge on, after the training part. Without it: the last tenth of the "
-            "training part, which is then kept out of the training."
+        "test_time_range": LaterRange(
+            load_default=None,
+            allow_none=True,
+            validate=validate.Length(max=MAX_TEXT),
+            metadata={
+                "description": "The part to judge on, after the training part. Without it: the "
+                "last tenth of the training part, which is then kept out of the training."
+            },
         ),
         "test_time_ranges_excluded": _ranges("Ranges to leave out of it, written in the same way."),
         "window_slide": _text(config.DEFAULT_WINDOW, "The window's name.", _checked(Window.parse)),
@@ -347,7 +358,7 @@ def _checked(check: Callable[[Any], object]) -> Callable[[Any], None]:
         try:
             check(value)
         except ModsError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(client_text(error)) from None
 
     return validator
 

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
     from mods.models.mods_model import Model
 
-__all__ = ["FINE_TUNING", "train"]
-
-#: What a training that goes on from a checkpoint takes where nothing else is said: a few epochs,
-#: so that it does not forget what it knows, of small batches, for there are often few windows.
-FINE_TUNING = {"learning_rate": 1e-3, "num_epochs": 4, "batch_size": 128}
+__all__ = ["train"]
 
 
 def train(
@@ -85,6 +81,8 @@ def train(
     begun, prototype = _prototype(from_model, hyperparameters)
     frame = read_data(data, query=query, window=window)
     part = _part(frame, time_range, exclude)
+    if test_range is not None:
+        _check_later(frame, part, test_range)
     prototype.fit(
         part,
         from_model=begun,
@@ -108,7 +106,7 @@ def train(
         "training": prototype.config["training"],
     }
     if test_range is not None:
-        document["evaluation"] = _judged(prototype, frame, part, test_range, test_exclude)
+        document["evaluation"] = _judged(prototype, frame, test_range, test_exclude)
         prototype.metrics["test"] = document["evaluation"]
     prototype.save(path)
     return document
@@ -118,6 +116,7 @@ def _prototype(
     from_model: str | None, hyperparameters: dict[str, Any]
 ) -> tuple[Model | None, Model]:
     """Return the model to go on from, if any, and the one to train."""
+    from mods.models.hyperparameters import settings_on
     from mods.models.loading import require_trained_here
     from mods.models.mods_model import Model
     from mods.models.registry import locate_model
@@ -127,7 +126,7 @@ def _prototype(
     path = locate_model(from_model)
     require_trained_here(path)
     begun = Model.load(path)
-    return begun, Model(**begun.settings.as_dict() | FINE_TUNING | hyperparameters)
+    return begun, Model(**settings_on(begun.settings, hyperparameters).as_dict())
 
 
 def _part(frame: pd.DataFrame, time_range: str | None, exclude: Sequence[str]) -> pd.DataFrame:
@@ -138,14 +137,8 @@ def _part(frame: pd.DataFrame, time_range: str | None, exclude: Sequence[str]) -
     return part
 
 
-def _judged(
-    model: Model,
-    frame: pd.DataFrame,
-    part: pd.DataFrame,
-    test_range: str,
-    exclude: Sequence[str],
-) -> dict[str, Any]:
-    from mods.models.evaluation import evaluate, origin_rows
+def _check_later(frame: pd.DataFrame, part: pd.DataFrame, test_range: str) -> None:
+    from mods.models.evaluation import origin_rows
 
     first, _ = origin_rows(frame, test_range)
     last = int(frame.index.get_indexer(part.index[-1:])[0])
@@ -155,6 +148,13 @@ def _judged(
             "a range after the training's",
             "Give --range and --test-range that do not overlap.",
         )
+
+
+def _judged(
+    model: Model, frame: pd.DataFrame, test_range: str, exclude: Sequence[str]
+) -> dict[str, Any]:
+    from mods.models.evaluation import evaluate
+
     judged = _part(frame, None, exclude)
     document: dict[str, Any] = evaluate(model, judged, include=test_range).document()
     return document

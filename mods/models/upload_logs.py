@@ -14,12 +14,15 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mods.errors import DataError, ModsError
+from mods.timerange import Window
 
 __all__ = ["LogFeatures", "log_features"]
 
 MEBIBYTE = 1 << 20
 #: Unpacked bytes of all logs of an upload, and how many of them: a day of a large site.
 MAX_BYTES, MAX_LOGS = 1024 * MEBIBYTE, 2000
+#: Windows that features are made for: four years every ten minutes, a month every ten seconds.
+MAX_WINDOWS = 250_000
 #: Zeek's logs pack five to thirty times; a bomb does it a thousand times.
 MAX_RATIO = 200
 _PIECE = 1 << 18
@@ -62,7 +65,7 @@ def log_features(path: Path, *, query: str | None, usual: str, window: str) -> L
     Raises
     ------
     DataError
-        Where the logs are too large, are damaged or hold no record.
+        Where the logs are too large, are damaged, hold no record or make no whole window.
     """
     logs = _logs(path)
     if logs is None:
@@ -70,21 +73,33 @@ def log_features(path: Path, *, query: str | None, usual: str, window: str) -> L
     from mods.dataset.make_dataset import make_dataset
 
     out = path.parent / "features"
-    summary = make_dataset(logs, out, windows=(window,), progress=False)
-    return LogFeatures(out, query or _held(usual, summary.protocols))
+    name = Window.parse(window).name
+    summary = make_dataset(logs, out, windows=(name,), progress=False, max_windows=MAX_WINDOWS)
+    chosen = query or _held(usual, summary.protocols)
+    if not summary.windows[name][1]:
+        raise DataError(
+            f"the logs in {path.name!r} reach over no whole window of {name}",
+            "logs of some dozens of them",
+            "Send more logs, or name shorter windows as window_slide, for example w01m-s10s.",
+        )
+    return LogFeatures(out, chosen)
 
 
 def _held(usual: str, protocols: Sequence[str]) -> str:
     """Return the part of a query that some protocols can answer."""
+    from mods.dataset.protocols import PROTOCOLS
     from mods.dataset.query import parse_query
 
     whole = parse_query(usual)
     columns = tuple(each for each in whole.columns if each.protocol in protocols)
     if not columns:
+        known = PROTOCOLS[protocols[0]].columns
+        records = "in_count_uid" if "in_count_uid" in known else "in"
         raise DataError(
             f"the logs are of {', '.join(protocols)}",
             f"logs of {', '.join(whole.protocols)}",
-            "Say with data_select_query which features to forecast.",
+            "Say with data_select_query which features to forecast, for example "
+            f"{protocols[0]}|{records}#window_start,window_end.",
         )
     return replace(whole, columns=columns).text
 

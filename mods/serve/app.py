@@ -12,12 +12,14 @@ from typing import Any
 from aiohttp import web
 
 from mods.errors import ConfigError, ModelError
+from mods.serve.arguments import known_arguments
 from mods.serve.board import board
 from mods.serve.metrics import Metrics
 from mods.serve.middleware import MODEL, accounted, keyed, limited, plain_page
 from mods.serve.model import served_by
 from mods.serve.options import ServeOptions
 from mods.serve.routes import STOPPING, add_routes
+from mods.serve.written import written
 from mods.transfer import send_later
 
 __all__ = ["make_app", "serve"]
@@ -58,7 +60,13 @@ async def make_app(options: ServeOptions) -> web.Application:
     app[STOPPING] = asyncio.Event()
     add_routes(app, metrics)
     # The first is the outermost; DEEPaaS's own follow.
-    added: list[Any] = [accounted(metrics), limited(options, metrics), plain_page]
+    added: list[Any] = [
+        accounted(metrics),
+        limited(options, metrics),
+        plain_page,
+        known_arguments(),
+        written,
+    ]
     if options.keys:
         added.insert(1, keyed(options.keys))
         _document_key(app["swagger_dict"])

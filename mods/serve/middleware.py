@@ -20,7 +20,16 @@ from mods.serve.options import MEBIBYTE, ServeOptions
 from mods.serve.problems import problem, problem_of
 from mods.serve.state import RequestState, current
 
-__all__ = ["MODEL", "Handler", "accounted", "keyed", "limited", "plain_page"]
+__all__ = [
+    "MODEL",
+    "Handler",
+    "Middleware",
+    "accounted",
+    "keyed",
+    "kind_of",
+    "limited",
+    "plain_page",
+]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
@@ -34,6 +43,10 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: What is open without a key: whether the service is up, and its documentation.
 OPEN = ("/health/", "/static/swagger/")
 OPEN_PAGES = ("/api", "/swagger.json")
+_NO_TRAINING = (
+    "no training of this uuid was started since the service began; expected one that an answer of "
+    "train told. Earlier trainings are listed in the model's metadata, and by 'mods trainings'."
+)
 #: What the latest predictions took, for `Retry-After`: the weight of the newest.
 NEWEST = 0.2
 
@@ -84,6 +97,8 @@ async def _answered(
         if error.status < 400:
             error.headers["X-Request-ID"] = state.identifier
             raise
+        if error.status == 404 and "uuid" in request.match_info:
+            return problem(404, "NotFound", _NO_TRAINING, state.identifier)
         return problem_of(error, state.identifier)
     except asyncio.CancelledError:
         task = asyncio.current_task()
@@ -176,7 +191,7 @@ def limited(options: ServeOptions, metrics: Metrics) -> Middleware:
         assert state is not None
         if (request.content_length or 0) > options.max_size:
             return _too_large(options, state)
-        kind = _kind(request)
+        kind = kind_of(request)
         model = request.config_dict[MODEL]
         waiting = 0
         if kind == "predict":
@@ -206,7 +221,7 @@ def limited(options: ServeOptions, metrics: Metrics) -> Middleware:
     return middleware
 
 
-def _kind(request: web.Request) -> str:
+def kind_of(request: web.Request) -> str:
     """Return `predict` or `train` for what starts one, else nothing."""
     last = request.path.rstrip("/").rpartition("/")[2]
     return last if request.method == "POST" and last in ("predict", "train") else ""

@@ -19,6 +19,7 @@ from mods.serve.metrics import Metrics
 from mods.serve.options import ServeOptions
 from mods.serve.state import current
 from mods.serve.workers import PredictionPool, TrainingPool
+from mods.serve.written import WrittenAnswer, answer_written
 
 __all__ = ["ServedModel", "served_by"]
 
@@ -61,6 +62,13 @@ class ServedModel(wrapper.ModelWrapper):  # type: ignore[misc]  # DEEPaaS has no
         task = functools.partial(self.model_obj.train, **arguments)
         return asyncio.get_running_loop().create_task(self.trainings.apply(task))
 
+    def validate_response(self, response: Any) -> bool:
+        """Let an answer out that the worker has checked and written already."""
+        if isinstance(response, WrittenAnswer):
+            raise response
+        valid: bool = super().validate_response(response)
+        return valid
+
     async def _predict(self, arguments: dict[str, Any]) -> dict[str, Any]:
         state = current.get()
         if state is not None:
@@ -78,7 +86,8 @@ class ServedModel(wrapper.ModelWrapper):  # type: ignore[misc]  # DEEPaaS has no
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _run(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return await self.predictions.apply(functools.partial(self.model_obj.predict, **arguments))
+        task = functools.partial(answer_written, self.model_obj.predict, arguments)
+        return await self.predictions.apply(task)
 
 
 @contextmanager

@@ -13,10 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import requests
+
+if TYPE_CHECKING:
+    from deepaas.model.v2.wrapper import UploadedFile
 
 SCRIPTS = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +76,15 @@ def environment(folder: Path) -> dict[str, str]:
         "TMPDIR": str(folder / "uploads"),
         "PYTHONWARNINGS": "ignore",
     }
+
+
+def an_upload(folder: Path, content: bytes, name: str = "table.tsv") -> UploadedFile:
+    """Return what DEEPaaS makes of a client's file: a temporary one among `folder`'s uploads."""
+    from deepaas.model.v2.wrapper import UploadedFile
+
+    path = folder / "uploads" / "tmp1234"
+    path.write_bytes(content)
+    return UploadedFile("data", str(path), "text/plain", name)
 
 
 @contextlib.contextmanager

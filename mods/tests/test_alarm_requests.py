@@ -101,8 +101,9 @@ def test_the_other_answers_carry_them_too(service, answer):
     asked = {"alarm_rate": "1/day", "time_range": DAYS}
     text = service.predict(headers={"accept": "text/csv"}, params=asked).text
     table = pd.read_csv(io.StringIO(text))
-    assert list(table.columns[-4:]) == ["actual", "score", "alarm", "incident"]
-    assert set(table["incident"].dropna()) == {one["id"] for one in answer["incidents"]}
+    assert list(table.columns[-4:]) == ["score", "alarm", "incident", "incident_text"]
+    told = table.dropna(subset=["incident"]).set_index("incident")["incident_text"].to_dict()
+    assert told == {one["id"]: one["text"] for one in answer["incidents"]}
     page = service.predict(headers={"accept": "text/html"}, params=asked).text
     (data,) = re.findall(r'id="data">(.*?)</script>', page)
     assert [one["text"] for one in json.loads(data)["incidents"]] == [

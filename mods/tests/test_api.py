@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import pickle
+import re
+import shutil
 import subprocess
 import warnings
 from importlib import metadata
@@ -14,29 +17,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from deepaas.model.v2.wrapper import UploadedFile
+from marshmallow import ValidationError
 
 from mods import config
 from mods.errors import DataError, ModsWarning, NotFoundError
 from mods.models import api, request_data
 from mods.models.api_errors import ServiceError, collected_warnings, translated
-from mods.tests.running_service import SAMPLE, SCRIPTS, environment, write_pool
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder in which the service keeps everything."""
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
-    config.folders.cache_clear()
-    yield tmp_path
-    config.folders.cache_clear()
-
-
-def an_upload(folder: Path, content: bytes, name: str = "table.tsv") -> UploadedFile:
-    path = folder / "uploads" / "tmp1234"
-    path.write_bytes(content)
-    return UploadedFile("data", str(path), "text/plain", name)
+from mods.tests.running_service import SAMPLE, SCRIPTS, an_upload, environment, write_pool
 
 
 def test_the_entry_point_has_what_deepaas_looks_for():
@@ -59,11 +46,10 @@ def test_metadata_tell_the_datapool_and_models_that_cannot_be_used(folder):
     write_pool(config.folders().datapools, days=3)
     (folder / "models" / "broken.zip").write_bytes(b"PK no zip")
     about = api.get_metadata()
-    assert [(row["protocol"], row["days"]) for row in about["datapool"]] == [
-        ("conn", 3),
-        ("dns", 3),
-        ("ssh", 3),
-    ]
+    assert [row["protocol"] for row in about["datapool"]] == ["conn", "dns", "ssh"]
+    for row in about["datapool"]:
+        assert (row["window"], row["days"], row["missing_days"]) == ("w01h-s10m", 3, 0)
+        assert (row["first_day"], row["last_day"]) == ("2024-03-01", "2024-03-03")
     (broken,) = [model for model in about["models"] if model["name"] == "broken"]
     assert "broken" in broken["problem"]
 
@@ -177,11 +163,65 @@ def test_only_what_is_asked_for_is_read_from_the_datapool(folder):
     asked: dict[str, Any] = {"query": None, "window": None, "exclude": ()}
     data = request_data.read_pool(**asked, include=None, history=10, after=3)
     assert data is not None
-    assert str(data.frame.index[0]) == "2024-03-04 22:20:00+00:00"
+    # The last day may have only begun: one more is read.
+    assert str(data.frame.index[0]) == "2024-03-03 22:20:00+00:00"
     assert str(data.frame.index[-1]) == "2024-03-05 23:50:00+00:00"
+    assert data.last_day == "<2024-03-05T00:00:00Z,2024-03-05T23:50:00Z>"
     data = request_data.read_pool(**asked, include="<2024-03-02,2024-03-03)", history=10, after=3)
     assert data is not None
     assert len(data.frame) == 10 + 144 + 3
+
+
+def test_the_last_day_that_has_only_begun_is_the_last_24_hours(folder):
+    pool = config.folders().datapools
+    write_pool(pool, days=3)
+    for path in pool.rglob("2024/03/03/*.tsv"):
+        lines = path.read_text().splitlines(keepends=True)
+        # The windows after seven o'clock are there, without their values.
+        empty = [re.sub(r"\t\d+(?=[\t\n])", "\t", line) for line in lines[43:]]
+        path.write_text("".join(lines[:43] + empty))
+    asked: dict[str, Any] = {"query": None, "window": None, "exclude": (), "include": None}
+    data = request_data.read_pool(**asked, history=10)
+    assert data is not None
+    assert str(data.frame.index[-1]) == "2024-03-03 23:50:00+00:00"
+    assert data.last_day == "<2024-03-02T07:00:00Z,2024-03-03T06:50:00Z>"
+
+
+def test_a_range_that_the_datapool_does_not_reach_is_told_as_it_was_asked_for(folder):
+    write_pool(config.folders().datapools, days=3)
+    for asked in ("<2024-02-28,2024-03-01)", "<2024-03-04,2024-03-05)"):
+        with pytest.raises(ServiceError) as caught:
+            api.predict(time_range=asked)
+        assert caught.value.message == (
+            f"range '{asked}' holds no day of the datapool; "
+            "expected a range that overlaps <2024-03-01,2024-03-03>"
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"window_slide": "w10m-s01m"}, "window 'w10m-s01m' does not fit the times of 'sample"),
+        ({"data_select_query": "conn|in_count_uid"}, "the table has no column 'in_count_uid'"),
+    ],
+)
+def test_what_the_sample_is_not_is_refused(folder, arguments, expected):
+    with pytest.raises(ServiceError) as caught:
+        api.predict(**arguments)
+    assert caught.value.status == 422
+    assert expected in caught.value.message
+
+
+def test_messages_do_not_tell_where_the_service_keeps_its_files(folder):
+    with pytest.raises(ServiceError) as caught:
+        api.train()
+    assert "expected features under 'data/features/datapools'" in caught.value.message
+    with pytest.raises(ServiceError) as caught:
+        api.predict(model_name="nope")
+    assert "there is no model 'nope' in 'models'" in caught.value.message
+    with pytest.raises(ValidationError) as refused:
+        api.get_predict_args()["model_name"].deserialize("nope")
+    assert str(folder) not in str(refused.value)
 
 
 def test_an_empty_datapool_is_none(folder):
@@ -226,6 +266,41 @@ def test_a_day_of_a_real_datapool_is_forecast(folder, real_data):
     assert answer["columns"] == ["conn_in", "conn_out", "dns_in_distinct", "ssh_in"]
     assert answer["data_select_query"] == config.DEFAULT_QUERY
     assert json.dumps(answer, allow_nan=False)
+
+
+@pytest.mark.network
+def test_a_datapool_as_zip_is_forecast_as_the_shell_does_it(folder):
+    from mods.cli import main
+
+    write_pool(folder / "pool", days=3)
+    day = Path(shutil.make_archive(str(folder / "days"), "zip", folder / "pool"))
+    asked = {"time_range": "<2024-03-03,2024-03-03T12:00)", "accept": "text/csv"}
+    answer = api.predict(data=an_upload(folder, day.read_bytes(), day.name), **asked)
+    assert isinstance(answer, io.BytesIO)
+    out = folder / "table.csv"
+    words = ["predict", "--data", str(day), "--model", "default", "--range", asked["time_range"]]
+    assert main([*words, "--out", str(out)]) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(answer), pd.read_csv(out))
+    found = api.predict(data=an_upload(folder, day.read_bytes(), day.name))
+    assert isinstance(found, dict)
+    assert (found["data"], found["data_select_query"]) == ("upload", config.DEFAULT_QUERY)
+    assert found["time_range"] == "<2024-03-03T00:00:00Z,2024-03-03T23:50:00Z>"
+
+
+@pytest.mark.network
+def test_warm_leaves_the_default_model_loaded_and_its_memory_alone(folder):
+    gc.unfreeze()
+    api._loaded.cache_clear()
+    try:
+        assert api.warm_default()
+        loaded = api._loaded.cache_info()
+        assert loaded.currsize == 1
+        # What stays for good is out of the way of the garbage collection.
+        assert gc.get_freeze_count() > 100_000
+        assert isinstance(api.predict(horizon=1), dict)
+        assert api._loaded.cache_info().misses == loaded.misses
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.network

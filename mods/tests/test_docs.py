@@ -79,7 +79,7 @@ def logs(tmp_path_factory):
 
 def write_what_the_original_left(work, logs):
     """A bundle in its layout, and a datapool."""
-    from mods.tests.test_legacy import original
+    from mods.tests.original_maker import original
 
     (work / "model_2019.zip").write_bytes(original())
     pool = work / "data" / "features" / "datapools"

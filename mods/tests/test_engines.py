@@ -20,7 +20,8 @@ from mods.dataset.direction import Hosts
 from mods.dataset.make_dataset import make_dataset
 from mods.errors import ConfigError, ModsWarning, NotFoundError
 from mods.tests import zeek_writer as writer
-from mods.tests.test_windows import assert_agrees, logs, records
+from mods.tests.sensor_maker import assert_agrees
+from mods.tests.test_windows import logs, records
 
 
 @settings(

@@ -10,10 +10,7 @@ import pytest
 from mods import read_datapool
 from mods.cli import main
 from mods.tests import zeek_writer as writer
-from mods.tests.test_windows import conn
-
-DAY = 1_559_347_200_000_000
-MINUTE = 60_000_000
+from mods.tests.sensor_maker import DAY, MINUTE, conn
 
 
 @pytest.fixture

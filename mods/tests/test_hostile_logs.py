@@ -15,7 +15,7 @@ import pytest
 
 from mods.cli import main
 from mods.tests import zeek_writer as writer
-from mods.tests.test_windows import DAY, MINUTE, conn
+from mods.tests.sensor_maker import DAY, MINUTE, conn
 
 Damage = Callable[[bytes, random.Random], bytes]
 

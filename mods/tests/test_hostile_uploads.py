@@ -137,10 +137,10 @@ def test_it_is_refused_quickly_and_leaves_nothing(uploads, what):
 
 
 def test_a_damaged_sample_is_refused_or_answered_but_never_a_failure_of_ours(uploads):
-    """A hundred and fifty changes at random: bytes changed, cut out, repeated."""
+    """A hundred and sixty changes at random: bytes changed, cut out, repeated."""
     rng = np.random.default_rng(7)
     small = b"\n".join(SAMPLE_BYTES.splitlines()[:120]) + b"\n"
-    for _ in range(150):
+    for _ in range(160):
         content = bytearray(small)
         for _ in range(rng.integers(1, 6)):
             place = int(rng.integers(len(content)))

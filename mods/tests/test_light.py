@@ -74,3 +74,16 @@ def test_the_metadata_of_a_datapool_need_no_frames(tmp_path):
         env=environment(tmp_path),
     )
     assert finished.stdout == "[]\n"
+
+
+def test_the_service_does_not_import_werkzeug():
+    """DEEPaaS asks for an old one, whose vulnerabilities docs/security.md lists."""
+    code = (
+        "import sys, aiohttp_apispec, deepaas.api, deepaas.cmd.run, webargs.aiohttpparser\n"
+        "import deepaas.model.v2.wrapper, mods.serve.app, mods.models.api\n"
+        "print([name for name in sys.modules if name.startswith('werkzeug')])"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "[]\n"

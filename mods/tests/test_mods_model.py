@@ -14,25 +14,9 @@ from mods.models.encoding import ScaleFree
 from mods.models.forecast import actual_after
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
 from mods.models.mods_model import Model
+from mods.tests.series_maker import SMALL, frame_of
 
 pytestmark = pytest.mark.network
-
-SMALL: dict[str, Any] = {"blocks": 4, "num_epochs": 1, "sequence_len": 12, "horizon": 6}
-
-
-def frame_of(rows: int, *, timed: bool = True, columns: int = 2, seed: int = 0) -> pd.DataFrame:
-    random = np.random.default_rng(seed)
-    data = {}
-    for place in range(columns):
-        level = 200 * (place + 1) * (1 + 0.5 * np.sin(2 * np.pi * np.arange(rows + 5) / 144))
-        data[f"column{place}"] = np.convolve(random.poisson(level / 6), np.ones(6), mode="valid")
-    frame = pd.DataFrame(data, index=pd.RangeIndex(rows, name="row"))
-    if timed:
-        frame.index = pd.date_range(
-            "2019-06-03", periods=rows, freq="10min", tz="UTC", name="window_start"
-        )
-    frame.attrs["window"] = "w01h-s10m"
-    return frame
 
 
 @pytest.fixture(scope="module")

@@ -193,14 +193,21 @@ def test_evaluate_from_the_command_line(trained, capsys):
 
 
 @pytest.mark.network
-def test_the_module_runs_as_a_program(trained):
-    command = [sys.executable, "-W", "ignore", "-m", "mods.models.predict"]
-    done = subprocess.run(
-        [*command, "--data", str(trained / "none.csv"), "--model", str(trained / "small.zip")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_module_runs_as_a_program(trained, tmp_path):
+    def program(data: str) -> subprocess.CompletedProcess[str]:
+        words = ["--data", str(trained / data), "--model", str(trained / "small.zip")]
+        words += ["--range", "<2019-06-10,2019-06-11)", "--out", str(tmp_path / "a.csv")]
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "mods.models.predict", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = program("data.csv")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "a.csv")) == 144 * 12 * 2
+    done = program("none.csv")
     assert done.returncode == 2
     assert "none.csv" in done.stderr and "Traceback" not in done.stderr
 

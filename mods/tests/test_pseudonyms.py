@@ -17,7 +17,7 @@ from mods.dataset.pseudonyms import Pseudonyms, pseudonymise_logs, read_key
 from mods.dataset.zeek import find_logs
 from mods.errors import ConfigError, DataError
 from mods.tests import zeek_writer as writer
-from mods.tests.test_make_dataset import tree
+from mods.tests.sensor_maker import tree
 
 pytest.importorskip("yacryptopan")
 

@@ -8,7 +8,7 @@ import pytest
 from mods import config
 from mods.models import api, tally
 from mods.models.recent import Recent, digest
-from mods.tests.running_service import environment, write_pool
+from mods.tests.running_service import write_pool
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
 
@@ -49,10 +49,7 @@ def test_the_least_used_goes_first():
 
 
 @pytest.mark.network
-def test_asking_again_gives_the_same_and_new_data_give_new_forecasts(tmp_path, monkeypatch):
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    config.folders.cache_clear()
+def test_asking_again_gives_the_same_and_new_data_give_new_forecasts(folder, monkeypatch):
     write_pool(config.folders().datapools, days=3)
     first = api.predict()
     made = tally.total()
@@ -70,4 +67,3 @@ def test_asking_again_gives_the_same_and_new_data_give_new_forecasts(tmp_path, m
     second = api.predict()
     assert isinstance(second, dict)
     assert second["predictions"] != first["predictions"]
-    config.folders.cache_clear()

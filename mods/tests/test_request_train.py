@@ -5,45 +5,26 @@ from __future__ import annotations
 import io
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from deepaas.model.v2.wrapper import UploadedFile
 from marshmallow import ValidationError
 
 import mods
 from mods import config
-from mods.errors import NotFoundError
+from mods.errors import ModelError, NotFoundError
 from mods.models import api, kept_uploads
 from mods.models.api_errors import ServiceError
+from mods.models.hyperparameters import FINE_TUNING
 from mods.models.kept_uploads import check_identifier, keep_upload, kept_upload
 from mods.models.legacy import ImportedModel, import_bundle
-from mods.models.train import FINE_TUNING
-from mods.tests.running_service import SAMPLE, environment, write_pool
-from mods.tests.test_legacy import COLUMNS, config_of, level_frame, original
+from mods.tests.original_maker import COLUMNS, config_of, level_frame, original
+from mods.tests.running_service import SAMPLE, an_upload, write_pool
 from mods.tests.test_upload_logs import CONN_TSV
 
 SMALL: dict[str, Any] = {"model_type": "Conv1D", "num_epochs": 1, "blocks": 4, "sequence_len": 6}
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder in which the service keeps everything."""
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
-    config.folders.cache_clear()
-    yield tmp_path
-    config.folders.cache_clear()
-
-
-def sent(folder: Path, content: bytes, name: str = "table.csv") -> UploadedFile:
-    path = folder / "uploads" / "tmp1234"
-    path.write_bytes(content)
-    return UploadedFile("data", str(path), "text/plain", name)
 
 
 def a_table(rows: int = 600, **columns: Any) -> bytes:
@@ -54,7 +35,7 @@ def a_table(rows: int = 600, **columns: Any) -> bytes:
 
 @pytest.mark.network
 def test_a_training_on_a_kept_upload_of_rows_without_times(folder):
-    found = api.predict(data=sent(folder, a_table()), keep_data=True)
+    found = api.predict(data=an_upload(folder, a_table()), keep_data=True)
     assert isinstance(found, dict)
     assert list((folder / "uploads").iterdir()) == []
     trained = api.train(model_name="mine", data_id=found["data_id"], **SMALL)
@@ -67,14 +48,14 @@ def test_a_training_on_a_kept_upload_of_rows_without_times(folder):
     (record,) = api.get_metadata()["trainings"]
     assert record["state"] == "done"
     assert found["data_id"] not in str(record)
-    answer = api.predict(model_name="mine", data=sent(folder, a_table()))
+    answer = api.predict(model_name="mine", data=an_upload(folder, a_table()))
     assert isinstance(answer, dict)
     assert answer["data_id"] is None
 
 
 @pytest.mark.network
 def test_a_training_on_a_kept_upload_of_logs(folder):
-    found = api.predict(data=sent(folder, CONN_TSV, "conn.log"), keep_data=True)
+    found = api.predict(data=an_upload(folder, CONN_TSV, "conn.log"), keep_data=True)
     assert isinstance(found, dict)
     query = "conn|in_count_uid~arriving|out_count_uid~leaving"
     asked = {
@@ -108,6 +89,26 @@ def test_a_training_goes_on_from_a_model_with_what_is_not_said_its_own(folder):
     with pytest.raises(ServiceError, match="blocks is 7, but the model to go on from has"):
         api.train(model_name="other", from_model="default", blocks=7)
     assert not (folder / "models" / "other.zip").exists()
+
+
+@pytest.mark.network
+def test_a_test_range_alone_trains_on_what_lies_before_it_and_the_model_is_sent(
+    folder, monkeypatch
+):
+    write_pool(config.folders().datapools, days=5)
+    monkeypatch.setenv("APP_REMOTE_BASE_DIR", str(folder / "remote"))
+    (folder / "remote").mkdir()
+    trained = api.train(model_name="mine", test_time_range="<2024-03-05,2024-03-06)", **SMALL)
+    assert trained["train_time_range"] == "<2024-03-01T00:00:00Z,2024-03-04T23:50:00Z>"
+    assert trained["evaluation"]["origins"]["count"] == 144
+    with pytest.raises(ServiceError, match="no window lies before the test range"):
+        api.train(model_name="other", test_time_range="<2024-03-01,2024-03-03)", **SMALL)
+    kept, remote = folder / "models" / "mine.zip", folder / "remote" / "models" / "mine.zip"
+    deadline = time.monotonic() + 60
+    while not remote.is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert remote.read_bytes() == kept.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_a_training_on_an_upload_asks_nothing_of_the_datapool(folder):
 @pytest.mark.network
 @pytest.mark.parametrize("arguments", [{"accept": "text/csv"}, {"data": None}])
 def test_what_cannot_be_kept_is_told(folder, arguments):
-    asked = {"data": sent(folder, a_table()), "keep_data": True} | arguments
+    asked = {"data": an_upload(folder, a_table()), "keep_data": True} | arguments
     with pytest.raises(ServiceError, match="an upload, and an answer as JSON"):
         api.predict(**asked)
     assert not (folder / "checkpoints" / "uploads").exists()
@@ -204,18 +205,18 @@ def test_the_service_and_python_use_an_imported_model(folder, steps_ahead):
     table = model.backtest(frame)
     content = frame.reset_index().to_csv(index=False).encode()
     asked: dict[str, Any] = {"model_name": "campus", "time_range": "<2019-06-02,2019-06-03)"}
-    found = api.predict(data=sent(folder, content), **asked)
+    found = api.predict(data=an_upload(folder, content), **asked)
     assert isinstance(found, dict)
     assert found["steps_ahead"] == steps_ahead
     told = pd.DataFrame(found["predictions"])
     same = table[table["origin"].dt.strftime("%d") == "02"]
     np.testing.assert_allclose(told["forecast"], same["forecast"], rtol=1e-5)
     assert (found["evaluation"] is None) == (steps_ahead == 3)
-    one = api.predict(data=sent(folder, content), columns=["dns_in_distinct"], **asked)
+    one = api.predict(data=an_upload(folder, content), columns=["dns_in_distinct"], **asked)
     assert isinstance(one, dict)
     assert len(one["predictions"]["origin"]) == 144
     for accept in ("image/png", "text/html", "text/csv"):
-        answer = api.predict(data=sent(folder, content), accept=accept, **asked)
+        answer = api.predict(data=an_upload(folder, content), accept=accept, **asked)
         assert isinstance(answer, io.BytesIO)
     (entry,) = [model for model in api.get_metadata()["models"] if model["name"] == "campus"]
     assert (entry["horizon"], entry["columns"]) == (steps_ahead, COLUMNS)
@@ -223,7 +224,7 @@ def test_the_service_and_python_use_an_imported_model(folder, steps_ahead):
     assert abs(pd.Timestamp.now("UTC") - written) < pd.Timedelta("1h")
     if steps_ahead == 3:
         with pytest.raises(ServiceError, match="the one step that this imported model forecasts"):
-            api.predict(data=sent(folder, content), horizon=2, **asked)
+            api.predict(data=an_upload(folder, content), horizon=2, **asked)
 
 
 @pytest.mark.network
@@ -232,6 +233,13 @@ def test_no_training_goes_on_from_an_imported_model(folder):
     import_bundle(folder / "old.zip", folder / "models" / "campus.zip")
     with pytest.raises(ServiceError, match="cannot be trained any further"):
         api.train(from_model="campus", model_name="mine")
+    imported: Any = mods.load_model("campus")
+    with pytest.raises(ModelError) as caught:
+        mods.Model(num_epochs=1).fit(level_frame(), from_model=imported)
+    assert str(caught.value) == (
+        "an imported model cannot be trained any further; expected a model that was trained here."
+        " Go on from another one, for example 'default'."
+    )
 
 
 @pytest.mark.network
@@ -239,7 +247,7 @@ def test_intervals_hold_the_share_that_is_asked_for(folder):
     shares = {}
     for coverage in (0.5, 0.9, 0.98):
         asked = {"coverage": coverage, "time_range": "<2024-03-06,2024-03-16)"}
-        found = api.predict(data=sent(folder, SAMPLE.read_bytes()), **asked)
+        found = api.predict(data=an_upload(folder, SAMPLE.read_bytes()), **asked)
         assert isinstance(found, dict)
         assert found["coverage"] == coverage
         table = pd.DataFrame(found["predictions"]).dropna(subset=["actual"])

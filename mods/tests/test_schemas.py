@@ -44,15 +44,10 @@ OLD_TRAIN = {
 
 
 @pytest.fixture
-def pool(tmp_path, monkeypatch):
+def pool(home):
     """A datapool of two days for the service."""
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    monkeypatch.delenv("MODS_DATA_PATH", raising=False)
-    monkeypatch.delenv("MODS_MODELS_PATH", raising=False)
-    config.folders.cache_clear()
     write_pool(config.folders().datapools, days=2)
-    yield config.folders().datapools
-    config.folders.cache_clear()
+    return config.folders().datapools
 
 
 def test_every_argument_of_existing_clients_is_taken():
@@ -111,8 +106,27 @@ def test_texts_become_what_they_stand_for(pool):
     assert found["train_time_range"] is None
 
 
-def test_any_media_type_is_json():
-    assert complete({"accept": "*/*"}, predict_arguments())["accept"] == "application/json"
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        ("*/*", "application/json"),
+        ("application/json, text/plain, */*", "application/json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("Image/*", "image/png"),
+        ("image/gif, text/csv;q=0.1", "text/csv"),
+    ],
+)
+def test_the_media_type_is_the_one_that_the_client_likes_best(sent, taken):
+    assert complete({"accept": sent}, predict_arguments())["accept"] == taken
+
+
+@given(st.text(), st.sampled_from(["", ";q=", ",", "/", "*"]))
+def test_whatever_is_accepted_is_answered_or_refused(text, joint):
+    for sent in (text, f"text/csv{joint}{text}"):
+        try:
+            assert complete({"accept": sent}, predict_arguments())["accept"] in MEDIA_TYPES
+        except ModelError as error:
+            assert "Must be one of: application/json" in str(error)
 
 
 BAD = [
@@ -154,6 +168,10 @@ def test_what_does_not_fit_is_told_by_name(sent, expected):
         ({"data_select_query": "sip|in_count_uid"}, "sip"),
         ({"model_name": "default"}, "a name of your own"),
         ({"model_type": "Transformer"}, "Must be one of: "),
+        (
+            {"train_time_range": "<2024-03-01,2024-03-02>", "test_time_range": "<2024-03-02,2025)"},
+            "range '<2024-03-02,2025)' begins before the training's, '<2024-03-01,2024-03-02>', e",
+        ),
     ],
 )
 def test_a_training_is_checked_against_the_datapool(pool, sent, expected):
@@ -161,16 +179,13 @@ def test_a_training_is_checked_against_the_datapool(pool, sent, expected):
         complete(sent, train_arguments())
     assert expected in str(caught.value)
     complete({"train_time_range": "<2024-03-02,2025)"}, train_arguments())
+    apart = {"train_time_range": "<2024-03-01,2024-03-02)", "test_time_range": "<2024-03-02,2025)"}
+    assert complete(apart, train_arguments())["test_time_range"] == "<2024-03-02,2025)"
 
 
-def test_a_training_without_a_datapool_is_refused_though_nothing_is_given(tmp_path, monkeypatch):
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    config.folders.cache_clear()
-    try:
-        with pytest.raises(ValidationError, match="no datapool to train on"):
-            Schema.from_dict(train_arguments())().load({})
-    finally:
-        config.folders.cache_clear()
+def test_a_training_without_a_datapool_is_refused_though_nothing_is_given(home):
+    with pytest.raises(ValidationError, match="no datapool to train on"):
+        Schema.from_dict(train_arguments())().load({})
 
 
 def test_the_answer_has_the_keys_that_existing_clients_read():

@@ -140,7 +140,32 @@ def test_it_forecasts_as_deepaas_does(service):
         ("POST", "/v2/models/mods/predict/", {"params": {"horizon": "x"}}, 422, "horizon: Not a"),
         ("POST", "/v2/models/mods/predict/", {"params": {"model_name": "no"}}, 422, "no model"),
         ("POST", "/v2/models/mods/predict/", {"params": {"horizon": 13}}, 422, "at most the 12"),
-        ("GET", "/v2/models/mods/train/none", {}, 404, "nothing at this address"),
+        ("GET", "/v2/models/mods/train/none", {}, 404, "no training of this uuid"),
+        ("DELETE", "/v2/models/mods/train/none", {}, 404, "no training of this uuid"),
+        (
+            "POST",
+            "/v2/models/mods/predict/",
+            {"params": {"columsn": "x"}},
+            422,
+            "columsn: there is no such argument. Did you mean 'columns'?",
+        ),
+        ("POST", "/v2/models/mods/train/", {"params": {"epochs": 1}}, 422, "'num_epochs'?"),
+        ("POST", "/v2/models/mods/predict/", {"json": {"horizn": 1}}, 422, "mean 'horizon'?"),
+        ("POST", "/v2/models/mods/predict/", {"data": {"horizn": 1}}, 422, "mean 'horizon'?"),
+        (
+            "POST",
+            "/v2/models/mods/predict/",
+            {"params": {"accept": "text/csv"}},
+            422,
+            "accept: it is read from a header, and nowhere else.",
+        ),
+        (
+            "POST",
+            "/v2/models/mods/predict/",
+            {"params": {"keep_data": "true"}},
+            422,
+            "keep_data: it is read from the form, beside the file, and nowhere else.",
+        ),
         (
             "POST",
             "/v2/models/mods/predict/",
@@ -267,6 +292,9 @@ def test_a_training_that_is_killed_says_so(service, process):
     wait_until(lambda: status()["status"] != "running")
     assert status()["status"] == "error"
     assert "was killed" in status()["message"]
+    assert not (service.models / "mine.zip").exists()
+    about = requests.get(f"{service.model}/", headers=HEADERS, timeout=10).json()
+    assert about["trainings"][0]["state"] == "stopped"
 
 
 def test_logs_are_json_lines_without_what_was_uploaded(service):

@@ -303,7 +303,13 @@ def test_a_model_is_trained_judged_listed_and_used(pooled):
     about = requests.get(f"{pooled.model}/", timeout=10).json()
     assert about["trainings"][0]["state"] == "done"
     assert about["trainings"][0]["arguments"]["model_type"] == "Conv1D"
-    assert "mine" in [model["name"] for model in about["models"]]
+    (mine,) = [model for model in about["models"] if model["name"] == "mine"]
+    assert (mine["columns"], mine["window"], mine["horizon"]) == (COLUMNS, "w01h-s10m", 3)
+    assert mine["training"]["range"] == arguments["train_time_range"]
+    assert mine["training"]["first"].startswith("2024-03-01T00:00:00")
+    assert mine["training"]["seconds"] > 0
+    assert mine["metrics"]["test"]["steps"].keys() == {"1", "2", "3"}
+    assert {"persistence", "seasonal_naive"} <= set(mine["metrics"]["test"]["baselines"])
     answer = pooled.predict(params={"model_name": "mine"}).json()
     assert answer["steps_ahead"] == 3
     assert max(answer["predictions"]["step"]) == 3
@@ -318,6 +324,10 @@ def test_a_model_is_trained_judged_listed_and_used(pooled):
         ({"num_epochs": 0}, "Must be greater than or equal to 1"),
         ({"train_time_range": "<2019-01-01,2019-02-01)"}, "holds no day of the datapool"),
         ({"test_time_range": "<0,144)"}, "an ISO 8601 date"),
+        (
+            {"train_time_range": "<2024-03-01,2024-03-05)", "test_time_range": "<2024-03-03,2025)"},
+            "begins before the training's",
+        ),
         ({"data_select_query": "sip|in_count_uid"}, "sip"),
     ],
 )
@@ -328,14 +338,14 @@ def test_a_training_that_cannot_begin_is_refused(pooled, arguments, expected):
 
 
 def test_a_training_that_fails_says_why(pooled):
-    overlapping = {
-        "train_time_range": "<2024-03-01,2024-03-05)",
-        "test_time_range": "<2024-03-03,2024-03-07)",
+    short = {
+        "train_time_range": "<2024-03-01,2024-03-01T01:00)",
+        "test_time_range": "<2024-03-03,2025)",
     }
-    started = pooled.train(model_name="failed", model_type="Conv1D", **overlapping, **SMALL).json()
+    started = pooled.train(model_name="failed", model_type="Conv1D", **short, **SMALL).json()
     status = pooled.finished(started["uuid"])
     assert status["status"] == "error"
-    assert "begins before the training ends" in status["message"]
+    assert "6 windows are too few" in status["message"]
     assert not (pooled.models / "failed.zip").exists()
 
 

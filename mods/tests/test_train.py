@@ -9,18 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mods.cli import main
-from mods.config import folders
 from mods.errors import ModelError
 from mods.models.fitting import fit_network
+from mods.models.hyperparameters import FINE_TUNING, Hyperparameters
 from mods.models.loading import load_model
 from mods.models.mods_model import Model
-from mods.models.train import FINE_TUNING
-from mods.tests.test_mods_model import SMALL, frame_of
+from mods.tests.series_maker import SMALL, frame_of
 
 pytestmark = pytest.mark.network
 
@@ -28,14 +28,10 @@ OPTIONS = ["--blocks", "4", "--sequence-len", "12", "--horizon", "6", "--num-epo
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder of its own for models and checkpoints, with a table `data.csv`."""
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    folders.cache_clear()
-    frame_of(400).reset_index().to_csv(tmp_path / "data.csv", index=False)
-    yield tmp_path
-    folders.cache_clear()
+def home(home):
+    """The folder, with a table `data.csv` in it."""
+    frame_of(400).reset_index().to_csv(home / "data.csv", index=False)
+    return home
 
 
 def test_train_writes_a_model_that_forecasts_and_can_be_gone_on_from(home, capsys):
@@ -162,10 +158,46 @@ def test_a_checkpoint_that_is_gone_on_from_learns_its_columns_and_forecasts_othe
     assert again.network.count_params() == adapted.network.count_params()
 
 
-def test_going_on_from_another_network_is_an_error():
-    begun = Model("MLP", **SMALL).fit(frame_of(200), progress=False)
-    with pytest.raises(ModelError, match="model_type is 'GRU', but the model"):
-        Model("GRU", **SMALL).fit(frame_of(200), from_model=begun, progress=False)
+def test_what_was_not_given_is_the_own_of_the_model_to_go_on_from():
+    frame = frame_of(200)
+    begun = Model("MLP", **SMALL, coverage=0.8).fit(frame, progress=False)
+    model = Model(num_epochs=2).fit(frame, from_model=begun, progress=False)
+    assert model.settings == Hyperparameters(
+        **begun.settings.as_dict() | FINE_TUNING | {"num_epochs": 2}
+    )
+    assert model.config["hyperparameters"] == model.settings.as_dict()
+    assert (model.horizon, model.coverage) == (6, 0.8)
+    assert model.forecast(frame).point.shape == (6, 2)
+    assert model.config["training"]["epochs"] <= 2
+
+
+CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
+    "size": ({"blocks": 7}, "blocks is 7, but the model to go on from has 4"),
+    "type": ({"model_type": "GRU"}, "model_type is 'GRU', but the model to go on from has 'MLP'"),
+    # Not that steps_ahead, which nobody gave, is longer.
+    "horizon": ({"horizon": 3}, "horizon is 3, but the model to go on from has 6"),
+}
+
+
+@pytest.fixture(scope="module")
+def begun():
+    return Model("MLP", **SMALL).fit(frame_of(200), progress=False)
+
+
+@pytest.mark.parametrize("kind", CONFLICTS)
+def test_what_was_given_and_is_another_network_is_an_error(begun, kind):
+    ((name, value),), message = CONFLICTS[kind][0].items(), CONFLICTS[kind][1]
+    with pytest.raises(ModelError) as caught:
+        Model(**{name: value}).fit(frame_of(200), from_model=begun, progress=False)
+    assert str(caught.value) == f"{message}; expected the same network. Leave {name} out."
+
+
+def test_the_same_is_told_on_the_command_line(home, begun, capsys):
+    begun.save(home / "begun.zip")
+    command = ["train", "--data", "data.csv", "--model", "next", "--from", "begun.zip"]
+    assert main([*command, "--horizon", "3"]) == 2
+    assert "horizon is 3, but the model to go on from has 6" in capsys.readouterr().err
+    assert not (home / "models" / "next.zip").exists()
 
 
 def test_an_interrupted_training_keeps_the_best_so_far_if_asked(tmp_path, monkeypatch):

@@ -10,18 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mods import cli, config
+from mods import cli
 from mods.errors import DataError
 from mods.models import trainings
 from mods.models.trainings import Epoch, list_trainings, recorded, tell_epoch
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    config.folders.cache_clear()
-    yield tmp_path / "checkpoints" / "trainings"
-    config.folders.cache_clear()
+def folder(home):
+    return home / "checkpoints" / "trainings"
 
 
 def test_there_is_none_at_first(capsys):

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,11 +17,7 @@ from mods import config, transfer
 from mods.cli import main
 from mods.errors import ConfigError
 from mods.tests.running_service import environment
-from mods.transfer import RemoteError, fetch, pending, send
-
-needs_rclone = pytest.mark.skipif(
-    shutil.which("rclone") is None, reason="the program rclone is not installed"
-)
+from mods.transfer import RemoteError, fetch, pending, rclone_program, send
 
 
 @pytest.fixture
@@ -53,8 +50,10 @@ def webdav(tmp_path):
     running = []
 
     def serve(port):
+        program = rclone_program()
+        assert program is not None
         process = subprocess.Popen(
-            ["rclone", "serve", "webdav", tmp_path / "there", "--addr", f"127.0.0.1:{port}"],
+            [program, "serve", "webdav", tmp_path / "there", "--addr", f"127.0.0.1:{port}"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -78,7 +77,7 @@ def remote(port) -> str:
     return f":webdav,url='http://127.0.0.1:{port}':mods"
 
 
-@pytest.fixture(params=["folder", pytest.param("webdav", marks=needs_rclone)])
+@pytest.fixture(params=["folder", "webdav"])
 def base(request, tmp_path, monkeypatch):
     """The remote's folder on this machine, with the variable set to reach it."""
     there = tmp_path / "there"
@@ -140,7 +139,6 @@ def test_only_what_is_new_is_sent_and_nothing_here_is_replaced(here, base):
     assert contents(here / "models")["a.zip"] == b"model a, newer"
 
 
-@needs_rclone
 def test_a_remote_that_is_down_loses_nothing(here, webdav, tmp_path, monkeypatch):
     port = free_port()
     monkeypatch.setenv("APP_REMOTE_BASE_DIR", remote(port))
@@ -158,7 +156,6 @@ def test_a_remote_that_is_down_loses_nothing(here, webdav, tmp_path, monkeypatch
     assert set(contents(tmp_path / "there" / "mods")) == {"models/a.zip", "models/b.zip"}
 
 
-@needs_rclone
 def test_after_a_training_models_are_sent_without_a_wait(here, webdav, tmp_path, monkeypatch):
     port = free_port()
     webdav(port)
@@ -191,7 +188,15 @@ def test_a_folder_that_is_not_mounted_is_told(here, monkeypatch, tmp_path):
 def test_a_missing_rclone_is_told(here, monkeypatch):
     monkeypatch.setenv("APP_REMOTE_BASE_DIR", "rshare:mods")
     monkeypatch.setenv("PATH", "/nowhere")
-    assert "not installed" in send().failed[0][1]
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert "the program rclone is not installed" in send().failed[0][1]
+
+
+def test_rclone_beside_the_interpreter_is_found_without_a_path_to_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "rclone").touch(mode=0o755)
+    assert rclone_program() == str(tmp_path / "rclone")
 
 
 def test_the_command(here, monkeypatch, tmp_path, capsys):

@@ -8,22 +8,19 @@ import shlex
 import pytest
 
 from mods.cli import main
-from mods.config import SEARCH_SPACES, folders
+from mods.config import SEARCH_SPACES
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
-from mods.tests.test_mods_model import frame_of
+from mods.tests.series_maker import frame_of
 
 pytestmark = pytest.mark.network
 QUICK = ["--model-type", "MLP", "--num-epochs", "1", "--sequence-len", "12", "--horizon", "2"]
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("APP_INPUT_OUTPUT_BASE_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    folders.cache_clear()
-    frame_of(300).reset_index().to_csv(tmp_path / "data.csv", index=False)
-    yield tmp_path
-    folders.cache_clear()
+def home(home):
+    """The folder, with a table `data.csv` in it."""
+    frame_of(300).reset_index().to_csv(home / "data.csv", index=False)
+    return home
 
 
 def test_every_type_has_a_space_with_its_defaults():

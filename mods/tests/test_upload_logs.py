@@ -9,16 +9,15 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
-from deepaas.model.v2.wrapper import UploadedFile
 
 from mods import config
 from mods.dataset.make_dataset import make_dataset
-from mods.errors import DataError
+from mods.errors import DataError, RangeError
 from mods.models import api
-from mods.models.api_errors import ServiceError
+from mods.models.api_errors import ServiceError, collected_warnings
 from mods.models.request_data import read_upload
 from mods.models.upload_logs import log_features
-from mods.tests.running_service import environment
+from mods.tests.running_service import an_upload
 from mods.tests.zeek_writer import json_lines, tsv
 
 START = 1_709_251_200_000_000
@@ -86,12 +85,11 @@ def parquet() -> bytes:
     return buffer.getvalue()
 
 
-def read(folder, content, name, query=None):
+def read(folder, content, name, query=None, window=None, **asked):
     path = folder / name
     path.write_bytes(content)
-    return read_upload(
-        path, query=query, window=None, exclude=(), model_query=None, model_window=None
-    )
+    asked = {"exclude": (), "model_query": None, "model_window": None} | asked
+    return read_upload(path, query=query, window=window, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +140,65 @@ def test_a_query_chooses_the_features(tmp_path):
     assert list(found.frame.columns) == ["up"]
 
 
+def at(*seconds: int) -> bytes:
+    """Return a log of conn with a record at each of some seconds."""
+    one = LOGS["conn"][0]
+    text: str = tsv("conn", [one | {"ts": START + second * 10**6} for second in seconds])
+    return text.encode()
+
+
+def test_the_last_day_of_logs_is_that_which_they_saw(tmp_path):
+    found = read(tmp_path, CONN_TSV, "conn.log")
+    # Their days are whole, and the logs are of eight hours.
+    assert len(found.frame) == 144
+    seen = found.frame.dropna(how="all").index
+    assert len(seen) < 50
+    assert found.last_day == f"<{seen[0]:%Y-%m-%dT%H:%M:%SZ},{seen[-1]:%Y-%m-%dT%H:%M:%SZ}>"
+
+
+def test_logs_of_a_minute_say_which_windows_would_do(tmp_path):
+    with pytest.raises(DataError) as caught, collected_warnings():
+        read(tmp_path, at(*range(70)), "short.log")
+    assert str(caught.value).startswith(
+        "the logs in 'short.log' reach over no whole window of w01h-s10m; expected logs of"
+    )
+    # Another way to write a window's name is another way to write it.
+    found = read(tmp_path, at(*range(70)), "short.log", window="w10s-s01s")
+    again = read(tmp_path, at(*range(70)), "short.log", window="w10s-s01s", include="<2024,2025)")
+    assert found.frame.equals(again.frame)
+    assert read(tmp_path, at(*range(300)), "short.log", window="w60s-s10s").frame.attrs == {
+        "window": "w01m-s10s"
+    }
+
+
+def test_a_small_log_cannot_ask_for_endless_work(tmp_path):
+    days = at(*(86_400 * day for day in range(0, 900, 3)))
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, days, "spread.log", window="w10s-s01s")
+    assert str(caught.value) == (
+        "records on 300 days make 25,920,000 windows of w10s-s01s; expected at most 250,000. "
+        "Choose a window with a longer slide, or leave days out."
+    )
+    apart = at(0, 5, 10, 86_400 * 4000, 86_400 * 4000 + 5)
+    message = "34,568,640 windows between the first day and the last; expected at most 2,"
+    with pytest.raises(RangeError, match=message), collected_warnings():
+        read(tmp_path, apart, "apart.log", window="w10s-s10s")
+    with collected_warnings() as heard:
+        asked = {"window": "w10s-s10s", "include": "<2024-03-01,2024-03-02)"}
+        assert len(read(tmp_path, apart, "a.log", **asked).frame) == 8640
+    assert "the records jump from 2024-03-01 to 2035-02-12: did a clock?" in heard[0]
+
+
 BAD = [
     (gzip.compress(bytes(300 << 20), 1, mtime=0), "bomb.gz", "holds more than fits"),
     (gzip.compress(b"a\tb\n" * 5, mtime=0), "a.gz", "no Zeek log"),
     (tsv("weird", [], fields=["ts", "uid"]).encode(), "weird.log", "no features"),
-    (tsv("http", records("http")).encode(), "http.log", "the logs are of http"),
+    (
+        tsv("http", records("http")).encode(),
+        "http.log",
+        "the logs are of http; expected logs of conn, dns, ssh. Say with data_select_query which "
+        "features to forecast, for example http|in#window_start,window_end.",
+    ),
     (tsv("conn", []).encode(), "conn.log", "no record"),
     (b'{"a": 1}\n', "a.json", "JSON whose name is no protocol's"),
     (zipped(**{"..__conn.log": CONN_TSV}), "out.zip", "leads out of it"),
@@ -175,24 +227,13 @@ def test_tables_and_datapools_are_left_alone(tmp_path):
 
 
 @pytest.mark.network
-def test_the_service_forecasts_logs_and_leaves_nothing(tmp_path, monkeypatch):
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
-    config.folders.cache_clear()
-
-    def upload(content):
-        path = tmp_path / "uploads" / "tmp1"
-        path.write_bytes(content)
-        return UploadedFile("data", str(path), "", "logs.zip")
-
-    answer = api.predict(data=upload(zipped(**ALL)))
+def test_the_service_forecasts_logs_and_leaves_nothing(folder):
+    answer = api.predict(data=an_upload(folder, zipped(**ALL), "logs.zip"))
     assert isinstance(answer, dict)
     assert answer["data"] == "upload"
     assert answer["data_select_query"] == config.DEFAULT_QUERY
     assert answer["columns"] == ["conn_in", "conn_out", "dns_in_distinct", "ssh_in"]
     with pytest.raises(ServiceError) as caught:
-        api.predict(data=upload(zipped(**ALL)[:-40]))
+        api.predict(data=an_upload(folder, zipped(**ALL)[:-40], "logs.zip"))
     assert caught.value.status == 422
-    assert list((tmp_path / "uploads").iterdir()) == []
-    config.folders.cache_clear()
+    assert list((folder / "uploads").iterdir()) == []

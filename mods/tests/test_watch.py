@@ -127,18 +127,20 @@ def test_what_was_left_out_is_no_outage(frame):
 
 def test_the_table_and_the_answer_tell_scores_beside_forecasts(frame):
     found = watch(Seasonal(), frame, "1/day", include=last_days(frame))
-    table = with_alarms(found.table, found.scores)
-    assert list(table.columns[-3:]) == ["score", "alarm", "incident"]
+    table = with_alarms(found.table, found.scores, found.incidents)
+    assert list(table.columns[-4:]) == ["score", "alarm", "incident", "incident_text"]
     pd.testing.assert_frame_equal(table[found.table.columns], found.table)
     burst = table[table["target"] == frame.index[ROW + 2]]
     assert burst["alarm"].all()
-    assert len(set(burst["incident"])) == 1
+    (told_of,) = set(burst["incident"])
+    (one,) = [incident for incident in found.incidents if incident.id == told_of]
+    assert set(burst["incident_text"]) == {one.text}
     beyond = table["target"] >= frame.index[2950]
-    assert table.loc[beyond, ["score", "alarm", "incident"]].isna().all(axis=None)
+    assert table.loc[beyond, table.columns[-4:]].isna().all(axis=None)
     assert table.loc[~beyond, "alarm"].notna().all()
     told = table_document(table)
     assert set(told["alarm"]) == {True, False, None}
-    assert b",alarm,incident\n" in csv_answer(found.table, found).getvalue()
+    assert b",alarm,incident,incident_text\n" in csv_answer(found.table, found).getvalue()
     document = alarms_document(found)
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text) == document

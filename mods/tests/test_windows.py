@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import warnings
 from pathlib import Path
@@ -13,13 +12,8 @@ from hypothesis import strategies as st
 
 from mods.dataset.make_dataset import make_dataset
 from mods.errors import ModsWarning
-from mods.tests import feature_oracle as oracle
 from mods.tests import zeek_writer as writer
-from mods.timerange import Window
-
-DAY = 1_559_347_200_000_000  # 2019-06-01
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
+from mods.tests.sensor_maker import DAY, MINUTE, SECOND, assert_agrees, conn, read_pool
 
 HOSTS = [
     "10.0.0.1",
@@ -42,54 +36,6 @@ HOSTS = [
     "::2",
     "2001:db8::1",
 ]
-
-
-def read_pool(pool: Path, protocol: str, window: str):
-    """Read a datapool as the oracle gives it: `{day: [(window_start, {column: value})]}`."""
-    table = {}
-    for path in sorted((pool / protocol).rglob(f"{window}.tsv")):
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-        day = path.parent.relative_to(pool / protocol).as_posix()
-        table[day] = [
-            (
-                row["window_start"],
-                {
-                    name: None
-                    if cell in ("", '""')
-                    else float(cell)
-                    if "avg" in name
-                    else int(cell)
-                    for name, cell in row.items()
-                    if name not in ("window_start", "window_end")
-                },
-            )
-            for row in rows
-        ]
-    return table
-
-
-def stamp(microseconds: int) -> str:
-    from datetime import UTC, datetime, timedelta
-
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def assert_agrees(pool: Path, logs, protocols, windows, nets=oracle.PRIVATE) -> None:
-    for name in windows:
-        window = Window.parse(name)
-        for protocol in protocols:
-            expected = oracle.features(
-                logs, protocol, window.length * SECOND, window.slide * SECOND, nets
-            )
-            as_text = {
-                day: [(stamp(start), row) for start, row in rows] for day, rows in expected.items()
-            }
-            found = read_pool(pool, protocol, name)
-            assert found.keys() == as_text.keys()
-            for day, rows in as_text.items():
-                assert found[day] == rows, (protocol, name, day)
 
 
 # Times on the edges of windows and around them, dense and far apart, over two midnights.
@@ -168,11 +114,6 @@ def test_features_equal_those_of_the_plain_loop(logs, doubled, form, windows):
             warnings.simplefilter("ignore", ModsWarning)
             make_dataset([source], pool, windows=windows, protocols=records, progress=False)
         assert_agrees(pool, logs, records, windows)
-
-
-def conn(ts, **fields):
-    record = {"ts": ts, "id.orig_h": "8.8.8.8", "id.orig_p": 1, "id.resp_h": "10.0.0.1"}
-    return {**record, "id.resp_p": 80, **fields}
 
 
 def test_a_record_on_the_exact_edge_belongs_to_the_window_that_starts_there(tmp_path):
