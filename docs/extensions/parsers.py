@@ -28,6 +28,7 @@ class Commands(Directive):
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
+        _read_again(self)
         return [_command(name) for name in COMMANDS]
 
 
@@ -40,8 +41,14 @@ class Arguments(Directive):
         """Return one list of definitions."""
         from mods.models import api
 
+        _read_again(self)
         get = {"predict": api.get_predict_args, "train": api.get_train_args}
         return [_definitions(map(_argument, get[self.arguments[0]]().items()))]
+
+
+def _read_again(directive: Directive) -> None:
+    """Have the page read at each build: it changes with the code, not only with its own text."""
+    directive.state.document.settings.env.note_reread()
 
 
 def _command(name: str) -> nodes.section:

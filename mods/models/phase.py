@@ -1,7 +1,7 @@
 """The place of a window in its column's periods, as waves that a network can take.
 
 Jobs of a network come at the same place of each period, and how a series moves on
-depends on that place: boosted trees that are told it were 2 % better than the
+depends on that place: boosted trees that are told it forecast better than the
 same trees without it.  Where both the training part and the data carry times, the
 clock tells the place.  Rows without times may begin anywhere: what the past before
 each origin looked like is laid beside what the training part looked like, and where

@@ -34,8 +34,9 @@ MEMBERS: dict[str, tuple[dict[str, Any], float]] = {
 ROUNDS = 12
 #: Which shares of the way from a begun network to the trained one are tried.
 WAY = (0.25, 0.5, 0.75, 1.0)
-#: By how much one of them may judge worse than where it began: a quarter of the way was better on
-#: later days at each of five places of a real series, though few validation windows did not say so.
+#: By how much one of them may judge worse than where it began: on later days of a real series a
+#: quarter of the way was better at most places, though few validation windows did not say so
+#: (`benchmarks/bench_checkpoints.py`).
 DOUBT = 0.02
 #: Windows that a member says something about in one call.
 BATCH = 4096
