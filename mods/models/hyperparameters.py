@@ -8,7 +8,7 @@ from typing import Any
 
 from mods.errors import ModelError, did_you_mean
 
-__all__ = ["MODEL_TYPES", "Hyperparameters"]
+__all__ = ["FIXED", "MODEL_TYPES", "Hyperparameters"]
 
 #: The eleven networks, by the original's names, and the recipe that combines some of them.
 MODEL_TYPES = (
@@ -25,6 +25,9 @@ MODEL_TYPES = (
     "stackedTCN",
     "auto",
 )
+#: Those that a network keeps for good.
+_SIZES = ("sequence_len", "horizon", "blocks", "stacked_blocks", "batch_normalization")
+FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *_SIZES)
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:

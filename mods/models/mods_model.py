@@ -16,7 +16,7 @@ from mods.models.calibration import Calibration
 from mods.models.encoding import Encoding, check_frame, encoding_for
 from mods.models.fitting import quieten
 from mods.models.forecast import Forecast, actual_after, forecast_table, index_after
-from mods.models.hyperparameters import Hyperparameters
+from mods.models.hyperparameters import FIXED, Hyperparameters
 from mods.models.quiet import load_tensorflow
 from mods.models.recipe import train_network
 
@@ -24,9 +24,6 @@ __all__ = ["Model"]
 
 #: The share of the origins, the latest ones, that tells when to stop.
 VALIDATION_SHARE = 0.1
-#: Hyper-parameters that a network keeps for good.
-SIZES = ("sequence_len", "horizon", "blocks", "stacked_blocks", "batch_normalization")
-FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *SIZES)
 #: Windows that one call of the network takes in a backtest.
 PREDICT_BATCH = 4096
 #: Rows of history that a forecast looks at, at most: five weeks of ten-minute windows.
