@@ -8,7 +8,7 @@ from typing import Any
 
 from mods.errors import ModelError, did_you_mean
 
-__all__ = ["FINE_TUNING", "MODEL_TYPES", "Hyperparameters", "settings_on"]
+__all__ = ["FINE_TUNING", "FIXED", "MODEL_TYPES", "Hyperparameters", "settings_on"]
 
 #: The eleven networks, by the original's names, and the recipe that combines some of them.
 MODEL_TYPES = (
@@ -30,7 +30,7 @@ MODEL_TYPES = (
 FINE_TUNING = {"learning_rate": 1e-3, "num_epochs": 4, "batch_size": 128}
 #: What a network keeps for good.
 _SIZES = ("sequence_len", "horizon", "blocks", "stacked_blocks", "batch_normalization")
-_FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *_SIZES)
+FIXED = ("model_type", "coverage", "multivariate", "model_delta", "dropout_rate", *_SIZES)
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -123,7 +123,7 @@ def settings_on(begun: Hyperparameters, given: dict[str, Any]) -> Hyperparameter
     >>> settings_on(Hyperparameters(blocks=8), {"num_epochs": 2}).blocks
     8
     """
-    for name in _FIXED:
+    for name in FIXED:
         has = getattr(begun, name)
         if name in given and given[name] != has:
             raise ModelError(

@@ -78,7 +78,7 @@ def train_as_asked(arguments: dict[str, Any], heard: list[str]) -> dict[str, Any
             "from_model": arguments["from_model"],
             "data": "upload" if arguments["data_id"] else "datapool",
             "steps_ahead": document["steps_ahead"],
-            "batch_size": arguments["batch_size"],
+            "batch_size": document["batch_size"],
             "window_slide": document["window"],
             "data_select_query": source.query,
             "train_time_range": trained,

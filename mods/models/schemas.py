@@ -19,6 +19,7 @@ from mods import config
 from mods.dataset.query import parse_query
 from mods.errors import ModelError, ModsError, RangeError, did_you_mean
 from mods.models.api_errors import client_text
+from mods.models.begun_model import BegunModel
 from mods.models.hyperparameters import MODEL_TYPES, Hyperparameters
 from mods.models.kept_uploads import COUNT, SECONDS, check_identifier
 from mods.models.loading import require_trained_here
@@ -170,12 +171,16 @@ def train_arguments() -> dict[str, fields.Field]:
             "has succeeded.",
             _checked(lambda name: model_path(name, must_exist=False)),
         ),
-        "from_model": _text(
-            None,
-            "Go on from this model's weights, for example 'default', which adapts it to your "
-            "network in seconds. Hyper-parameters that are left at their defaults are then that "
-            "model's own, and the training is a short one with small steps.",
-            _checked(lambda name: require_trained_here(model_path(name))),
+        "from_model": BegunModel(
+            _hyperparameters(),
+            load_default=None,
+            allow_none=True,
+            validate=[validate.Length(max=MAX_TEXT), _unless_blank(_trained_here)],
+            metadata={
+                "description": "Go on from this model's weights, for example 'default', which "
+                "adapts it to your network in seconds. Hyper-parameters at their defaults are "
+                "then that model's own, and the training is a short one with small steps."
+            },
         ),
         "data_id": _text(
             None,
@@ -320,7 +325,7 @@ def _file(description: str) -> fields.Field:
 def _ranges(description: str) -> fields.List:
     return fields.List(
         fields.Str(validate=validate.Length(max=MAX_TEXT)),
-        # A value and not a function: deepaas-cli shows it and passes it on as it is.
+        # A value and no function: deepaas-cli passes it on as it is.
         load_default=[],
         allow_none=True,
         validate=[validate.Length(max=1000), _all_ranges],
@@ -380,6 +385,7 @@ def _alarm_rate(text: str) -> None:
 
 
 _range = _checked(any_range)
+_trained_here = _checked(lambda name: require_trained_here(model_path(name)))
 
 
 @_checked

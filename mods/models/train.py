@@ -65,8 +65,8 @@ def train(
     Returns
     -------
     dict
-        `model`, `path`, `columns`, `window`, `steps_ahead`, `training` (rows, epochs, losses,
-        seconds), and `evaluation` where a test range was given.
+        `model`, `path`, `columns`, `window`, `steps_ahead`, `batch_size`, `training` (rows,
+        epochs, losses, seconds), and `evaluation` where a test range was given.
 
     Raises
     ------
@@ -103,6 +103,7 @@ def train(
         "columns": prototype.columns,
         "window": prototype.window,
         "steps_ahead": prototype.horizon,
+        "batch_size": prototype.settings.batch_size,
         "training": prototype.config["training"],
     }
     if test_range is not None:

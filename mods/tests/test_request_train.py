@@ -77,6 +77,7 @@ def test_a_training_goes_on_from_a_model_with_what_is_not_said_its_own(folder):
     trained = api.train(model_name="mine", from_model="default", num_epochs=1)
     assert trained["from_model"] == "default"
     assert trained["training"]["epochs"] == 1
+    assert trained["batch_size"] == FINE_TUNING["batch_size"]
     # Without a test range the last tenth is kept out of the training.
     assert trained["train_time_range"].startswith("<2024-03-01T00:00:00Z,2024-03-06T09:30:00")
     assert trained["test_time_range"].startswith("<2024-03-06T09:40:00Z,2024-03-06T23:50:00")
@@ -86,8 +87,11 @@ def test_a_training_goes_on_from_a_model_with_what_is_not_said_its_own(folder):
     for name in same:
         assert getattr(mine.settings, name) == getattr(begun.settings, name)
     assert mine.settings.learning_rate == FINE_TUNING["learning_rate"]
-    with pytest.raises(ServiceError, match="blocks is 7, but the model to go on from has"):
+    message = "'from_model': blocks is 7, but the model 'default' has 48; expected the same"
+    with pytest.raises(ServiceError, match=message):
         api.train(model_name="other", from_model="default", blocks=7)
+    with pytest.raises(ServiceError, match="'model_type': Must be one of"):
+        api.train(model_name="other", from_model="default", model_type="LTSM")
     assert not (folder / "models" / "other.zip").exists()
 
 

@@ -232,6 +232,34 @@ def test_a_field_that_is_no_file_is_told(fresh):
     assert "multipart/form-data" in answer.text
 
 
+def test_a_model_that_is_truncated_and_deleted_under_deepaas_run(fresh):
+    shipped = (ROOT / "models" / "model_default_cpu.zip").read_bytes()
+    mine = fresh.models / "mine.zip"
+    asked = {"params": {"model_name": "mine", "horizon": 1}}
+    mine.write_bytes(shipped)
+    whole = fresh.predict(**asked)
+    assert whole.status_code == 200
+    mine.write_bytes(shipped[:5000])
+    answer = fresh.predict(**asked)
+    assert answer.status_code == 422
+    assert "mine" in answer.json()["message"]
+    mine.unlink()
+    assert "there is no model 'mine'" in " ".join(*fresh.predict(**asked).json().values())
+    mine.write_bytes(shipped)
+    assert fresh.predict(**asked).json() == whole.json()
+    mine.unlink()
+
+
+def test_browsers_and_libraries_say_what_they_take_in_their_ways(fresh):
+    for accept, kind in (
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("application/json, text/plain, */*", "application/json"),
+    ):
+        answer = fresh.predict(headers={"accept": accept}, params={"horizon": 1})
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+
+
 def test_uploads_at_the_same_time_are_not_mixed_up(fresh):
     def columns(n: int) -> list[str]:
         rows = f"column{n}\n" + "".join(f"{m % 9}\n" for m in range(60))
