@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mods.errors import ConfigError
 from mods.files import write_aside
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -103,6 +103,8 @@ def entitle(figure: Figure, title: str) -> None:
 
 def positions(labels: pd.Index) -> Any:
     """Return labels as Matplotlib takes them: plain datetime64 in UTC, or row numbers."""
+    import pandas as pd  # what only asks whether a picture can be drawn starts without it
+
     if isinstance(labels, pd.DatetimeIndex):
         # Matplotlib takes plain datetime64 for UTC, and is slow on times with a zone.
         return labels.tz_convert("UTC").tz_localize(None).to_numpy()
