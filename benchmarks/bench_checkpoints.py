@@ -31,11 +31,11 @@ from mods.models import recipe
 from mods.models.baselines import persistence
 from mods.models.fitting import quieten
 from mods.models.forecast import actual_after
+from mods.models.hyperparameters import FINE_TUNING
 from mods.models.mods_model import Model
 from mods.models.pretraining import CHECKPOINTS
 from mods.models.registry import model_path
 from mods.models.scores import score
-from mods.models.train import FINE_TUNING
 from mods.timerange import Window
 
 STEPS = np.array([1, 3, 6, 12])
@@ -55,8 +55,8 @@ def mase(point: np.ndarray, frame: pd.DataFrame, origins: np.ndarray) -> np.ndar
     """Return MASE, `(steps, columns)`, of forecasts `(origins, horizon, columns)`."""
     naive = persistence(frame.to_numpy(dtype=float), origins, STEPS)
     actual = actual_after(frame, origins, point.shape[1])[:, STEPS - 1]
-    found: np.ndarray = score(point[:, STEPS - 1], actual, naive)["mase"]
-    return np.minimum(found, 3.0)
+    found: np.ndarray = np.minimum(score(point[:, STEPS - 1], actual, naive)["mase"], 3.0)
+    return found
 
 
 def judged(model: Model, frame: pd.DataFrame, first: int) -> np.ndarray:

@@ -326,7 +326,7 @@ def main() -> None:
                 elif name == "mods":
                     report = json.loads(told)
         expected = pl.read_parquet(table)
-        found = ours(pool, options.window).select(expected.columns).cast(dict(expected.schema))
+        found = ours(pool, options.window).select(expected.columns).cast(expected.schema)
         equal = found.equals(expected)
     document: dict[str, object] = {
         "records": sum(p["rows"] for p in report["protocols"].values()),

@@ -36,9 +36,9 @@ from mods.dataset import read_data
 from mods.models.evaluation import evaluate_table
 from mods.models.fitting import quieten
 from mods.models.forecast import forecast_table
+from mods.models.hyperparameters import FINE_TUNING
 from mods.models.mods_model import Model
 from mods.models.registry import model_path
-from mods.models.train import FINE_TUNING
 from mods.timerange import Window
 
 STEPS = (1, 3, 6, 12)
@@ -70,7 +70,7 @@ def lightgbm(model: Model, frame: pd.DataFrame, rows: int) -> dict[str, Any]:
                 objective="l1", n_estimators=300, learning_rate=0.05, num_leaves=31, verbose=-1
             )
             trees.fit(learned, target, sample_weight=weight)
-            said[:, step - 1, 0, :] = trees.predict(asked)[:, None]
+            said[:, step - 1, 0, :] = np.asarray(trees.predict(asked))[:, None]
 
     spent, _ = seconds(fit)
     quantiles = encoding.decode(said, state)

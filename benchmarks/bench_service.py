@@ -79,7 +79,7 @@ class Latency:
 
     def median(self, kind: str) -> float:
         """Return the median of the requests of a kind."""
-        return statistics.median(getattr(self, kind))
+        return float(statistics.median(getattr(self, kind)))
 
     def late(self, kind: str) -> float:
         """Return what 99 % of the requests stay within."""
@@ -178,7 +178,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
 
 def starts(folder: Path) -> tuple[float, dict[str, float]]:
     """Return the medians of importing TensorFlow, and of the command with both modules."""
-    cli = [SCRIPTS / "deepaas-cli", "get_metadata"]
+    cli = [str(SCRIPTS / "deepaas-cli"), "get_metadata"]
     taken: dict[str, list[float]] = {"tensorflow": [], "mods": [], "nothing": []}
     for _ in range(6):
         for name, each in taken.items():
