@@ -29,6 +29,10 @@ PROTOCOLS = {
     "dns": ["in_distinct_query"],
     "ssh": ["in"],
 }
+#: The columns that the default query makes of them.
+COLUMNS = ["conn_in", "conn_out", "dns_in_distinct", "ssh_in"]
+#: Hyper-parameters of a training that takes seconds.
+SMALL = {"num_epochs": 1, "blocks": 4, "sequence_len": 6}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ FENCED = re.compile(
 SHELL = {"bash", "sh", "shell", "console"}
 #: Letters that a block of code on a page shows without being moved.
 WIDTH = 88
-#: Commands of the README: `make` runs in CI itself, `curl` in test_service.py.
+#: Commands of the README: `make` runs in CI itself, `curl` in test_service_datapool.py.
 RUN_ELSEWHERE = re.compile(r"^(make |curl |uuid=\$\(curl )")
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="runs from a checkout")
