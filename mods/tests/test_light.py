@@ -46,7 +46,7 @@ def imported(code: str, names: Sequence[str], **options: Any) -> list[str]:
         **options,
     )
     assert finished.returncode == 0, finished.stderr
-    return finished.stdout.rpartition("IMPORTED")[2].split()
+    return str(finished.stdout).rpartition("IMPORTED")[2].split()
 
 
 @pytest.mark.parametrize("what", LIGHT)
