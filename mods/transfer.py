@@ -68,6 +68,8 @@ _PATIENCE = (
 )
 
 
+#: rclone's status where a folder to copy from is not there: nothing was sent to it yet.
+_NO_FOLDER = 3
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -274,8 +276,9 @@ def _get(source: str, partial: Path, here: Path, kind: Kind) -> None:
         depth = ["--max-depth=1"] if kind == "models" else []
         _rclone("copy", source, str(partial), f"--compare-dest={here}", *wanted, *depth)
         return
-    if not Path(source).is_dir():
-        raise RemoteError(f"there is no folder {source!r}", "the mounted remote's folder")
+    base = os.environ["APP_REMOTE_BASE_DIR"].strip()
+    if not Path(base).is_dir():
+        raise RemoteError(f"there is no folder {base!r}", "the mounted remote's folder")
     try:
         for name, path in _files(Path(source), kind):
             if not (here / name).exists():
@@ -312,7 +315,7 @@ def _rclone(*arguments: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise RemoteError(f"rclone has not ended within {SECONDS} seconds") from None
-    if finished.returncode:
+    if finished.returncode and not (finished.returncode == _NO_FOLDER and arguments[0] == "copy"):
         lines = finished.stderr.strip().splitlines() or ["no reason given"]
         raise RemoteError(f"rclone {arguments[0]} has failed: {lines[-1][-300:]}")
 

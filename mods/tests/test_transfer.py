@@ -129,6 +129,12 @@ def test_experiments_that_share_a_remote_keep_apart(here, base, monkeypatch):
         send()
 
 
+def test_from_a_remote_to_which_nothing_was_sent_nothing_is_fetched(here, base, monkeypatch):
+    base.mkdir(exist_ok=True)
+    monkeypatch.setenv("APP_EXPERIMENT_NAMESPACE", "another")
+    assert fetch().done == fetch("datapools").done == ()
+
+
 def test_only_what_is_new_is_sent_and_nothing_here_is_replaced(here, base):
     send()
     (here / "models" / "b.zip").write_bytes(b"model b, trained again")
