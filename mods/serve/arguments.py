@@ -16,6 +16,9 @@ __all__ = ["known_arguments"]
 
 #: Where a field is read from alone, and how to say it.
 _PLACES = {"headers": "a header", "form": "the form, beside the file"}
+#: Looking for what was meant stops every other request: more names than these are no mistake of
+#: typing, nor are longer ones.
+MOST, LONGEST = 20, 80
 
 
 def known_arguments() -> Middleware:
@@ -49,10 +52,14 @@ async def _in_body(request: web.Request) -> tuple[Iterable[str], str]:
 def _complaints(
     names: Iterable[str], known: Mapping[str, fields.Field], place: str
 ) -> dict[str, list[str]]:
-    found = {}
-    for name in dict.fromkeys(names):
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if len(found) == MOST:
+            break
         if name not in known:
-            found[name[:80]] = [f"there is no such argument. {did_you_mean(name, known)}"]
+            said = name[:LONGEST]
+            if said not in found:
+                found[said] = [f"there is no such argument. {did_you_mean(said, known)}"]
             continue
         only = known[name].metadata.get("location", place)
         if only != place:

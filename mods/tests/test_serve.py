@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 
+from mods.models import schemas
+from mods.serve import arguments
 from mods.tests.running_service import SAMPLE, serving, workers_of, write_pool
 
 pytestmark = pytest.mark.network
@@ -130,6 +132,28 @@ def test_it_forecasts_as_deepaas_does(service):
         answer = predict(service, files={"data": ("a.tsv", file)}, headers={"accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     assert list(service.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"model_nam{n}" for n in range(50_000)],
+        [f"{'model_nam' * 100}{n}" for n in range(1000)],
+        ["model_name" * 100_000],
+    ],
+    ids=["many", "many and alike", "long"],
+)
+def test_of_countless_unknown_arguments_the_first_are_told(service, monkeypatch, names):
+    """What each was meant to be is not looked for: nobody else would be answered meanwhile."""
+    answer = predict(service, json=dict.fromkeys(names, 1))
+    assert answer.status_code == 422
+    told = answer.json()["fields"]
+    assert 1 <= len(told) <= 20
+    assert all(len(name) <= 80 for name in told)
+    asked: list[str] = []
+    monkeypatch.setattr(arguments, "did_you_mean", lambda name, _: asked.append(name))
+    arguments._complaints(names, schemas.predict_arguments(), "json")
+    assert len(asked) == len(told)
 
 
 @pytest.mark.parametrize(
