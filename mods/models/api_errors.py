@@ -26,7 +26,8 @@ __all__ = ["ServiceError", "client_text", "collected_warnings", "translated"]
 MAX_WARNINGS = 50
 
 #: Where uploads lie for the time of their request: clients know their files by name alone.
-_FOLDER = re.compile(r"[^\s'\"]*/mods-(?:upload|url)-[^/\s'\"]+/")
+# Tried where a word begins only: from each letter on it would take a minute for a long text.
+_FOLDER = re.compile(r"(?<![^\s'\"])[^\s'\"]*/mods-(?:upload|url)-[^/\s'\"]+/")
 
 logger = logging.getLogger(__name__)
 

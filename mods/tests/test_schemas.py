@@ -208,3 +208,13 @@ def test_whatever_is_sent_ends_in_values_or_in_one_error(value):
             complete({name: value}, predict_arguments())
         except (ModelError, RangeError) as error:
             assert str(error)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("text", ["a", "/tmp/mods-upload-", "ssh|in~a|", "<0,"])
+def test_endless_texts_are_refused_and_do_not_hold_up_the_service(text):
+    """They are checked in the process that every request goes through."""
+    for declared in (predict_arguments(), train_arguments()):
+        for name, field in declared.items():
+            with pytest.raises(ValidationError):
+                field.deserialize(text * 100_000, name, {})
